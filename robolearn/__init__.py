@@ -1,0 +1,1 @@
+"""A robot-learning toolkit for real and simulated manipulation."""

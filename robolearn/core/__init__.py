@@ -1,0 +1,1 @@
+"""Types, specs, protocols, errors, clocks and geometry; imports nothing else of robolearn."""

@@ -1,0 +1,44 @@
+"""Seeds: who may use which, and independent generators that can be saved."""
+
+from collections.abc import Mapping
+from typing import cast
+
+import numpy as np
+
+TRAIN_SEEDS = range(0, 10_000)
+CHECK_SEEDS = range(10_000, 20_000)
+EVAL_SEEDS = range(20_000, 1_000_000)
+"""Episodes that training never sees: stop checks use `CHECK_SEEDS`, the final evaluation `EVAL_SEEDS`."""
+
+
+def spawn(seed: int, *path: int) -> np.random.Generator:
+    """Return the generator of one purpose; equal arguments give equal streams, others are independent."""
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, *path])))
+
+
+def train_seed(run_seed: int, stream: int, episode: int) -> int:
+    """Return the env seed of a training episode, in `TRAIN_SEEDS`."""
+    word = np.random.SeedSequence([run_seed, stream, episode]).generate_state(1)[0]
+    return TRAIN_SEEDS[int(word) % len(TRAIN_SEEDS)]
+
+
+def rng_state(rng: np.random.Generator) -> dict[str, int]:
+    """Return the state of a PCG64 generator as plain integers."""
+    state = cast("Mapping[str, Mapping[str, int]]", rng.bit_generator.state)
+    flat = cast("Mapping[str, int]", rng.bit_generator.state)
+    return {
+        "state": state["state"]["state"],
+        "inc": state["state"]["inc"],
+        "has_uint32": flat["has_uint32"],
+        "uinteger": flat["uinteger"],
+    }
+
+
+def set_rng_state(rng: np.random.Generator, state: Mapping[str, int]) -> None:
+    """Put back what `rng_state` returned, in place."""
+    rng.bit_generator.state = {
+        "bit_generator": "PCG64",
+        "state": {"state": state["state"], "inc": state["inc"]},
+        "has_uint32": state["has_uint32"],
+        "uinteger": state["uinteger"],
+    }
