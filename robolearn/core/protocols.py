@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Generic, Protocol, Self, SupportsFloat, TypeVar, runtime_checkable
+from typing import Protocol, Self, SupportsFloat, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,9 +147,7 @@ class Outcome:
 class Task(Protocol):
     """What is to be done: sets a scene up and judges each step."""
 
-    def reset(
-        self, arms: Mapping[str, RobotDriver], rng: np.random.Generator, options: Mapping[str, object]
-    ) -> None:
+    def reset(self, arms: Mapping[str, RobotDriver], rng: np.random.Generator, options: Mapping[str, object]) -> None:
         """Randomise the scene and bring the (supervised) arms to their start."""
         ...
 

@@ -1,0 +1,1 @@
+"""Gymnasium envs: one robot env class, its simulation, tasks and wrappers."""

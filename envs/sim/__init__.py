@@ -1,0 +1,1 @@
+"""The MuJoCo world and the drivers that look into it."""

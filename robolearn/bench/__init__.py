@@ -1,0 +1,1 @@
+"""What `robolearn bench` measures."""

@@ -1,0 +1,1 @@
+"""Metric sinks, recorders and the run report."""

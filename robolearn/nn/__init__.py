@@ -1,0 +1,1 @@
+"""Network parts shared by agents: encoders, critic ensembles, distributions, augmentation."""

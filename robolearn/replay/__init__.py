@@ -1,0 +1,1 @@
+"""One store of steps and its views."""

@@ -1,0 +1,1 @@
+"""The loops: train and evaluate; they know protocols only."""
