@@ -140,6 +140,27 @@ class EnvSpec(msgspec.Struct, frozen=True, kw_only=True):
         """Return the length of all vector observations side by side."""
         return sum(int(np.prod(self.obs[k].shape)) for k in self.vector_keys)
 
+    def to_plain(self) -> dict[str, object]:
+        """Return the spec as JSON values; unbounded limits are left out, since JSON has no infinity."""
+        plain = msgspec.to_builtins(self)
+        for array in plain["obs"].values():
+            for limit in ("low", "high"):
+                if not np.isfinite(array[limit]):
+                    del array[limit]
+        return plain
+
+    @classmethod
+    def from_plain(cls, plain: object, where: str) -> "EnvSpec":
+        """Rebuild what `to_plain` returned; other keys are ignored.
+
+        Raises:
+            SpecError: Naming the first field that is missing or has the wrong type.
+        """
+        try:
+            return msgspec.convert(plain, cls)
+        except msgspec.ValidationError as error:
+            raise SpecError(where, expected="an env spec (obs, action, rate_hz, max_steps)", got=str(error)) from error
+
     def validate_obs(self, obs: Mapping[str, Array]) -> None:
         """Check keys, shapes and dtypes of an observation; a leading batch dim is allowed.
 
