@@ -72,6 +72,23 @@ class Step:
     """Further columns, stored as `extra/<name>` (base_action, log_prob, ...)."""
 
 
+def last_step(before: Step, obs: Obs, terminated: bool) -> Step:
+    """Return the row that closes an episode: the observation `obs` that the action of `before` led to."""
+    return Step(
+        obs=obs,
+        action=np.zeros_like(before.action),
+        rewards=dict.fromkeys(before.rewards, 0.0),
+        is_first=False,
+        is_last=True,
+        is_terminal=terminated,
+        is_truncated=not terminated,
+        success=before.success,
+        source=before.source,
+        policy_version=before.policy_version,
+        extra={name: np.zeros_like(value) for name, value in before.extra.items()},
+    )
+
+
 @dataclass(kw_only=True, slots=True)
 class Previous:
     """What happened since the policy last acted, one row per env."""

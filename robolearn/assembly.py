@@ -1,0 +1,193 @@
+"""The one file that knows every concrete class: it builds what a config describes."""
+
+import difflib
+import logging
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from robolearn import checkpoint, config
+from robolearn.agents.config import AgentConfig
+from robolearn.core.errors import ConfigError
+from robolearn.core.protocols import Agent
+from robolearn.core.specs import EnvSpec
+from robolearn.data import contact_sheet, read_demos, write_demos
+from robolearn.envs.build import build_env, make_expert, make_vector_env
+from robolearn.envs.config import EnvConfig
+from robolearn.log.info import run_info
+from robolearn.log.sinks import JsonlSink, TensorBoardSink
+from robolearn.replay import Replay
+from robolearn.run.config import EvaluateConfig, RecordConfig, TrainConfig
+from robolearn.run.demos import Episode, check_demos, collect_demos
+from robolearn.run.directory import RunDirectory, write_json
+from robolearn.run.evaluate import Evaluation, evaluate
+from robolearn.run.finish import film_episodes, finish
+from robolearn.run.rollout import EpisodeEnd
+from robolearn.run.train import Trainer, TrainParts
+
+logger = logging.getLogger(__name__)
+
+
+def make_agent(cfg: AgentConfig, spec: EnvSpec, seed: int) -> Agent[Any]:
+    """Build the agent that `cfg` describes; the class of `cfg` is what selects it.
+
+    Raises:
+        ConfigError: If no agent is known for the class of `cfg`.
+    """
+    from robolearn.agents.sac.config import SacConfig
+
+    match cfg:
+        case SacConfig():
+            from robolearn.agents.sac.agent import SacAgent  # torch loads only when an agent is built
+
+            return SacAgent(cfg, spec, seed)
+        case _:
+            known = sorted({c.__name__ for c in AgentConfig.__subclasses__()})
+            near = difflib.get_close_matches(type(cfg).__name__, known, n=1, cutoff=0.0)
+            raise ConfigError("agent", expected=f"one of {known}", got=type(cfg).__name__, fix=f"nearest: {near}")
+
+
+def train(cfg: TrainConfig, show: Callable[[Mapping[str, object]], None] = lambda _: None) -> dict[str, Any]:
+    """Train as `cfg` says, evaluate, and leave a complete run directory; return the content of result.json."""
+    with closing_all() as closing:
+        trainer = make_trainer(cfg, show, closing)
+        stopped = trainer.train()
+        film_env = closing(build_env(trainer.cfg.env, render_mode="rgb_array"))
+        names = config.choices(trainer.cfg)
+        result = finish(trainer, stopped, film_env, names)
+    return result | {"run": str(trainer.run_dir.path)}
+
+
+def make_trainer(
+    cfg: TrainConfig, show: Callable[[Mapping[str, object]], None], closing: Callable[[Any], Any]
+) -> Trainer:
+    """Build a fresh run in a new directory, or the one that `cfg.resume` names, ready to `train`.
+
+    Args:
+        cfg: For a resumed run, its own config, as `resumed_config` returns it.
+        show: Takes live figures.
+        closing: Registers what must be closed after the run.
+
+    Raises:
+        ConfigError: If the configuration does not fit together.
+        CheckpointError: If the run to resume is damaged.
+    """
+    import torch
+
+    torch.set_num_threads(cfg.threads)
+    run = _fresh_directory(cfg) if cfg.resume is None else RunDirectory.existing(Path(cfg.resume))
+    state = checkpoint.load(run.checkpoints) if any(run.checkpoints.glob("*/DONE")) else None
+    envs = closing(make_vector_env(cfg.env, cfg.envs, processes=cfg.processes))
+    check_envs = closing(make_vector_env(cfg.env, cfg.evaluation.envs, processes=False))
+    spec: EnvSpec = check_envs.call("env_spec")[0]
+    if state is None:
+        shutil.rmtree(run.replay, ignore_errors=True)
+        replay = Replay(spec, cfg.capacity, directory=run.replay)
+    else:
+        replay = Replay.open(run.replay, spec, cfg.capacity)
+    parts = TrainParts(
+        agent=make_agent(cfg.agent, spec, cfg.seed),
+        spec=spec,
+        envs=envs,
+        check_envs=check_envs,
+        demos=lambda: load_demos(cfg, spec, run),
+        replay=closing(replay),
+        config_yaml=run.config.read_text(),
+    )
+    metrics = JsonlSink(run.metrics)
+    trainer = Trainer(cfg, parts, run, [closing(metrics), closing(TensorBoardSink(run.tensorboard))], show)
+    if state is not None:
+        trainer.restore(state, cfg.resume_mode)
+        if cfg.resume_mode == "exact":
+            metrics.truncate_after(trainer.env_steps)
+    return trainer
+
+
+def load_demos(cfg: TrainConfig, spec: EnvSpec, run: RunDirectory) -> list[Episode]:
+    """Read the demonstrations that a run starts from, or record them from the expert; leave a picture of them."""
+    if cfg.demos.count == 0:
+        return []
+    if cfg.demos.path is not None:
+        episodes = check_demos(list(read_demos(Path(cfg.demos.path), spec)), cfg.demos.path, cfg.demos.count)
+    else:
+        episodes = record(cfg.env, cfg.demos.count, cfg.seed)
+    contact_sheet(episodes, run.path / "demos.png")
+    return episodes
+
+
+def record(
+    cfg: EnvConfig, count: int, seed: int, on_episode: Callable[[bool, int], None] | None = None
+) -> list[Episode]:
+    """Record `count` successful episodes of the task's scripted expert."""
+    env = build_env(cfg)
+    try:
+        return collect_demos(env, lambda rng: make_expert(env, rng), count, seed, on_episode)
+    finally:
+        env.close()
+
+
+def record_file(cfg: RecordConfig, out: Path, on_episode: Callable[[bool, int], None]) -> None:
+    """Record demonstrations as `cfg` says into one new HDF5 file.
+
+    Raises:
+        DataError: If the file exists, or the expert keeps failing.
+    """
+    env = build_env(cfg.env)
+    spec = env.env_spec
+    env.close()
+    write_demos(out, spec, record(cfg.env, cfg.episodes, cfg.seed, on_episode), env=asdict(cfg.env))
+
+
+def evaluate_run(cfg: EvaluateConfig, on_episode: Callable[[EpisodeEnd], None] | None = None) -> Evaluation:
+    """Evaluate the policy of a run greedily on held-out seeds, and film some episodes.
+
+    Raises:
+        ConfigError: If there is no such run.
+        CheckpointError: If its policy is damaged or was trained for another env spec.
+    """
+    import torch
+
+    torch.set_num_threads(cfg.threads)
+    run = RunDirectory.existing(Path(cfg.run))
+    trained = config.load(run.config, TrainConfig)
+    bundle = checkpoint.load_bundle(run.policy)
+    with closing_all() as closing:
+        envs = closing(make_vector_env(trained.env, cfg.envs, processes=False))
+        bundle.spec.require_same(envs.call("env_spec")[0], f"policy of {run.path}")
+        agent = make_agent(trained.agent, bundle.spec, trained.seed)
+        agent.load_policy_state(bundle.state)
+        evaluation = evaluate(agent, envs, range(cfg.first_seed, cfg.first_seed + cfg.episodes), on_episode)
+        film_episodes(agent, closing(build_env(trained.env, render_mode="rgb_array")), run, cfg.videos)
+    return evaluation
+
+
+def resumed_config(cfg: TrainConfig, overrides: Sequence[str]) -> TrainConfig:
+    """Return the config of the run that `cfg.resume` names, with the command line's `overrides` on top."""
+    if cfg.resume is None:
+        return cfg
+    run = RunDirectory.existing(Path(cfg.resume))
+    return config.load(run.config, TrainConfig, overrides)
+
+
+def _fresh_directory(cfg: TrainConfig) -> RunDirectory:
+    names = config.choices(cfg)
+    run = RunDirectory.create(Path(cfg.root), cfg.name or f"{names['env']}_{names['agent']}_{cfg.seed}")
+    config.save(cfg, run.config)
+    write_json(run.info, run_info())
+    logger.info("run directory: %s", run.path)
+    return run
+
+
+@contextmanager
+def closing_all() -> Iterator[Callable[[Any], Any]]:
+    """Give a function that registers things with `close` and returns them; all are closed at the end, newest first."""
+    with ExitStack() as stack:
+
+        def closing(thing: Any) -> Any:  # noqa: ANN401  (whatever has `close`)
+            stack.callback(thing.close)
+            return thing
+
+        yield closing

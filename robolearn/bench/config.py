@@ -1,0 +1,30 @@
+"""What `robolearn bench` takes on its command line."""
+
+from dataclasses import dataclass, field
+
+from robolearn.core.errors import ConfigError, nearest
+
+BENCHMARKS = ("env", "replay", "sac", "learn")
+
+
+@dataclass(kw_only=True, slots=True)
+class BenchConfig:
+    """One benchmark."""
+
+    what: str = "env"
+    """env | replay | sac | learn"""
+    seeds: int = 5
+    """learn: runs per setting."""
+    settings: list[str] = field(default_factory=lambda: ["easy", "default"])
+    """learn: which of `robolearn.bench.learn.SETTINGS` to run."""
+    only: str | None = None
+    """learn: a single run, `<setting>/<seed>`."""
+    missing: bool = False
+    """learn: run only seeds whose result of this commit's settings is not there yet; goes on with a campaign."""
+    out: str = "benchmarks"
+
+    def __post_init__(self) -> None:
+        if self.what not in BENCHMARKS:
+            raise ConfigError(
+                "bench", expected=f"one of {BENCHMARKS}", got=self.what, fix=nearest(self.what, BENCHMARKS)
+            )

@@ -1,0 +1,116 @@
+"""The learning benchmark: whole training runs, each in a process of its own, with the cloning baseline beside them.
+
+Training time is demonstrations + cloning + RL up to the stop; imports, checks and evaluations are not in it. One small
+JSON per seed is written as soon as it is done, so that a campaign can go on another day.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from robolearn.bench import write_result
+from robolearn.bench.config import BenchConfig
+from robolearn.core.errors import ConfigError, RobolearnError, nearest
+from robolearn.log.stats import wilson
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A task and a recipe, as overrides of `robolearn train`."""
+
+    overrides: tuple[str, ...]
+    target_s: float
+    """Training time that the median run should not exceed."""
+    seeds: int
+
+
+SETTINGS = {
+    "easy": Setting(("env=pick_cube", "env.yaw=0.4", "env.action=xyz_gripper"), 60.0, 5),
+    "default": Setting(("env=pick_cube",), 120.0, 5),
+    "rlpd": Setting(("experiment=pick_cube_rlpd",), 180.0, 3),
+}
+"""`easy` and `default`: 5 demonstrations; `rlpd`: 20 demonstrations, no cloning phase, encoder trained end to end."""
+COLUMNS = ("success", "wilson_low", "bc_success", "train_s", "env_steps", "updates", "stopped")
+
+
+def bench_learn(cfg: BenchConfig) -> dict[str, object]:
+    """Train every wanted seed of every wanted setting; return medians by setting and write one JSON per seed."""
+    for setting, seed in _wanted(cfg):
+        path = Path(cfg.out) / "learn" / setting / f"{seed}.json"
+        if not (cfg.missing and path.is_file()):
+            write_result(f"learn/{setting}/{seed}", train_once(setting, seed), root=Path(cfg.out))
+    summaries: dict[str, object] = {}
+    for setting in dict.fromkeys(name for name, _ in _wanted(cfg)):
+        results = [read_result(path) for path in sorted((Path(cfg.out) / "learn" / setting).glob("[0-9]*.json"))]
+        summaries[setting] = summarize(results)
+    first = summaries["default"] if "default" in summaries else next(iter(summaries.values()))
+    return {**dict(first), "settings": summaries} if isinstance(first, dict) else summaries
+
+
+def train_once(setting: str, seed: int) -> dict[str, object]:
+    """Train one seed in a fresh process and return its result.json.
+
+    Raises:
+        RobolearnError: If training fails, with the end of its output.
+    """
+    with tempfile.TemporaryDirectory(prefix="robolearn-bench-") as root:
+        overrides = [*SETTINGS[setting].overrides, f"seed={seed}", f"root={root}", "evaluation.videos=0"]
+        command = [sys.executable, "-m", "robolearn.cli.main", "train", *overrides]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise RobolearnError(
+                " ".join(command), expected="exit status 0", got=done.returncode, fix=done.stderr[-2000:]
+            )
+        result = json.loads(done.stdout.strip().splitlines()[-1])
+    return {key: value for key, value in result.items() if key != "run"}
+
+
+def read_result(path: Path) -> dict[str, float]:
+    """Return what was measured from a result file."""
+    return json.loads(path.read_text())["result"]
+
+
+def summarize(results: Sequence[dict[str, float]]) -> dict[str, object]:
+    """Return medians over seeds, and the Wilson interval of all their episodes together.
+
+    >>> runs = [{"success": 1.0, "episodes": 100, "train_s": t, "env_steps": 9, "bc_success": 0.5} for t in (3, 1, 2)]
+    >>> summary = summarize(runs)
+    >>> summary["train_s"], summary["success"], round(summary["wilson_low"], 3), summary["seeds"]
+    (2, 1.0, 0.987, 3)
+    """
+    if not results:
+        return {"seeds": 0}
+    episodes = sum(int(r["episodes"]) for r in results)
+    low, high = wilson(round(sum(r["success"] * r["episodes"] for r in results)), episodes)
+    medians = {
+        key: statistics.median(float(r[key]) if key == "bc_success" else r[key] for r in results if key in r)
+        for key in ("success", "train_s", "env_steps", "bc_success")
+        if any(key in r for r in results)
+    }
+    return {
+        "bc_success": None,
+        **medians,
+        "success_min": min(r["success"] for r in results),
+        "train_s_max": max(r["train_s"] for r in results),
+        "wilson_low": low,
+        "wilson_high": high,
+        "episodes": episodes,
+        "seeds": len(results),
+    }
+
+
+def _wanted(cfg: BenchConfig) -> Iterable[tuple[str, int]]:
+    if cfg.only is not None:
+        setting, _, seed = cfg.only.partition("/")
+        pairs = [(setting, int(seed or 0))]
+    else:
+        pairs = [(name, seed) for name in cfg.settings for seed in range(cfg.seeds)]
+    for setting, _ in pairs:
+        if setting not in SETTINGS:
+            raise ConfigError("bench learn", expected="a known setting", got=setting, fix=nearest(setting, SETTINGS))
+    return pairs

@@ -1,0 +1,134 @@
+"""Configuration: Hydra composes YAML values over typed schemas, and plain dataclasses come out.
+
+This and `scripts/` are the only places that know Hydra. A config group's YAML names its schema in `defaults`
+(`<name>_schema`); `SCHEMAS` says which dataclass that is. A saved `config.yaml` carries the chosen schemas under
+`choices`, so that `load` finds the classes again.
+"""
+
+import dataclasses
+import importlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_module
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from robolearn.core.errors import ConfigError, nearest
+
+ConfigT = TypeVar("ConfigT")
+
+SCHEMAS: dict[str, str] = {
+    "train": "robolearn.run.config:TrainConfig",
+    "evaluate": "robolearn.run.config:EvaluateConfig",
+    "record": "robolearn.run.config:RecordConfig",
+    "bench": "robolearn.bench.config:BenchConfig",
+    "env/reach": "robolearn.envs.tasks.reach:ReachConfig",
+    "env/pick_cube": "robolearn.envs.tasks.pick_cube:PickCubeConfig",
+    "agent/sac": "robolearn.agents.sac.config:SacConfig",
+}
+"""Schema name -> `module:class`; the part before the last slash is the config group."""
+
+
+def compose(verb: str, overrides: Sequence[str]) -> Any:  # noqa: ANN401  (the dataclass that SCHEMAS names for the verb)
+    """Compose `configs/<verb>.yaml` with Hydra `overrides` into the verb's dataclass.
+
+    Raises:
+        ConfigError: If an override is misspelt, has the wrong type, or a value is refused by its dataclass.
+    """
+    _register_schemas()
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_module("robolearn.configs", version_base="1.3"):
+            return OmegaConf.to_object(hydra_compose(verb, overrides=list(overrides)))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise _explain(verb, error) from error
+
+
+def save(config: object, path: Path) -> None:
+    """Write a config dataclass as YAML with the `choices` that `load` needs."""
+    values = cast("dict[str, object]", OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True))
+    path.write_text(OmegaConf.to_yaml(OmegaConf.create({"choices": choices(config), **values})))
+
+
+def choices(config: object) -> dict[str, str]:
+    """Return the name of the component chosen from each group, such as `{"env": "pick_cube", "agent": "sac"}`."""
+    return {field: _schema_of(type(value)) for field, value in _components(config).items()}
+
+
+def load(path: Path, config_class: type[ConfigT], overrides: Sequence[str] = ()) -> ConfigT:
+    """Read back what `save` wrote, with dotlist `overrides` on top.
+
+    Raises:
+        ConfigError: If the file is missing, is not YAML of ours, or does not fit the schema any more.
+    """
+    if not path.is_file():
+        raise ConfigError(str(path), expected="the config.yaml of a run", got="no such file")
+    try:
+        stored = OmegaConf.load(path)
+        if not isinstance(stored, DictConfig) or "choices" not in stored:
+            raise ConfigError(str(path), expected="a mapping with 'choices'", got="something else")
+        chosen = cast("Mapping[str, str]", OmegaConf.to_container(stored.pop("choices")))
+        schema = OmegaConf.structured(config_class)
+        for field, name in chosen.items():
+            schema[field] = OmegaConf.structured(_import_schema(f"{field}/{name}"))
+        merged = OmegaConf.merge(schema, stored, OmegaConf.from_dotlist(list(overrides)))
+        return cast("ConfigT", OmegaConf.to_object(merged))
+    except OmegaConfBaseException as error:
+        raise _explain(str(path), error) from error
+
+
+def _components(config: object) -> dict[str, object]:
+    """Return the fields of a config that hold a component from a config group (`env`, `agent`)."""
+    groups = {name.rsplit("/", 1)[0] for name in SCHEMAS if "/" in name}
+    fields = {f.name for f in dataclasses.fields(cast("Any", config))}
+    return {name: getattr(config, name) for name in sorted(fields & groups)}
+
+
+def _schema_of(config_class: type) -> str:
+    path = f"{config_class.__module__}:{config_class.__name__}"
+    known = {target: name.rsplit("/", 1)[-1] for name, target in SCHEMAS.items()}
+    if path not in known:
+        raise ConfigError("config.SCHEMAS", expected=f"an entry for {path}", got="none")
+    return known[path]
+
+
+def _import_schema(name: str) -> type:
+    if name not in SCHEMAS:
+        raise ConfigError("config", expected="a known component", got=name, fix=nearest(name, SCHEMAS))
+    module, _, attribute = SCHEMAS[name].partition(":")
+    return cast("type", getattr(importlib.import_module(module), attribute))
+
+
+def _register_schemas() -> None:
+    """Put every schema whose optional dependencies are installed into Hydra's store."""
+    store = ConfigStore.instance()
+    for name in SCHEMAS:
+        group, _, leaf = name.rpartition("/")
+        try:
+            node = _import_schema(name)
+        except ModuleNotFoundError as error:
+            if (error.name or "").startswith("robolearn"):
+                raise
+            continue  # an extra that is not installed; choosing it fails in compose, which names the schema
+        store.store(name=f"{leaf}_schema", node=node, group=group or None)
+
+
+def _explain(where: str, error: Exception) -> ConfigError:
+    """Turn Hydra's error into ours: the key, what was wrong, and names that would have worked."""
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    if isinstance(cause, ConfigError):
+        return cause
+    text = str(cause).strip().splitlines()
+    key = str(getattr(cause, "full_key", None) or where)
+    parent = getattr(cause, "object_type", None)
+    names = [f.name for f in dataclasses.fields(parent)] if dataclasses.is_dataclass(parent) else []
+    hint = nearest(key.rsplit(".", 1)[-1], names) if names else "\n".join(str(error).strip().splitlines()[1:6])
+    return ConfigError(key, expected="a value that fits the schema", got=text[0] if text else repr(cause), fix=hint)

@@ -1,0 +1,106 @@
+"""What the loops need to know, beside the env and the agent."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from robolearn.core.errors import ConfigError, nearest
+
+RESUME_MODES = ("exact", "keep")
+
+
+@dataclass(kw_only=True, slots=True)
+class DemosConfig:
+    """Where demonstrations come from."""
+
+    count: int = 5
+    """How many successful episodes to use; 0 for none."""
+    path: str | None = None
+    """A demonstration file; None records them from the task's scripted expert."""
+
+
+@dataclass(kw_only=True, slots=True)
+class EvaluationConfig:
+    """When to look at the greedy policy, and when that is good enough to stop."""
+
+    check_every: int = 400
+    """Env steps between stop checks."""
+    check_episodes: int = 50
+    threshold: float = 0.95
+    """Success rate of a check that counts as solved."""
+    consecutive: int = 2
+    """Checks in a row that must reach `threshold`: 20-episode single checks are known to lie."""
+    episodes: int = 100
+    """Final evaluation, on seeds that training and checks never use; 0 for none."""
+    envs: int = 5
+    """Envs stepped side by side; the policy acts on all of them in one batch."""
+    videos: int = 6
+    """Episodes of the final evaluation that are filmed."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.threshold <= 1.0:
+            raise ConfigError("evaluation.threshold", expected="a rate in (0, 1]", got=self.threshold)
+        if min(self.check_every, self.check_episodes, self.consecutive, self.envs) < 1:
+            raise ConfigError("evaluation", expected="counts of at least 1", got=self)
+
+
+@dataclass(kw_only=True, slots=True)
+class TrainConfig:
+    """A training run."""
+
+    env: Any = None
+    agent: Any = None
+    seed: int = 0
+    name: str = ""
+    """Directory under `root`, by default `<env>_<agent>_<seed>`; a number is appended if it is taken."""
+    root: str = "runs"
+    resume: str | None = None
+    """A run directory to go on with; its own config is used, with the other overrides of the command line on top."""
+    resume_mode: str = "exact"
+    """`exact` rolls back to the checkpoint and recomputes; `keep` keeps every finished episode (robot)."""
+    demos: DemosConfig = field(default_factory=DemosConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    envs: int = 1
+    """Training envs stepped side by side."""
+    processes: bool = False
+    """Run the training envs in worker processes."""
+    max_env_steps: int = 20_000
+    capacity: int = 100_000
+    """Online steps that replay holds."""
+    checkpoint_every: int = 1_000
+    """Env steps between checkpoints; 0 for none but the last."""
+    checkpoint_keep: int = 2
+    log_every: int = 50
+    """Updates between logged losses."""
+    threads: int = 2
+    """Threads of torch; 1 where other busy processes share the machine."""
+
+    def __post_init__(self) -> None:
+        if self.resume_mode not in RESUME_MODES:
+            fix = nearest(self.resume_mode, RESUME_MODES)
+            raise ConfigError("resume_mode", expected=f"one of {RESUME_MODES}", got=self.resume_mode, fix=fix)
+        if min(self.envs, self.max_env_steps, self.capacity, self.log_every, self.threads) < 1:
+            raise ConfigError("train", expected="counts of at least 1", got=self)
+
+
+@dataclass(kw_only=True, slots=True)
+class EvaluateConfig:
+    """A greedy evaluation of a trained policy."""
+
+    run: str = ""
+    """The run directory."""
+    episodes: int = 100
+    first_seed: int = 20_000
+    envs: int = 5
+    videos: int = 6
+    threads: int = 2
+
+
+@dataclass(kw_only=True, slots=True)
+class RecordConfig:
+    """Demonstrations of a task, from its scripted expert."""
+
+    env: Any = None
+    episodes: int = 20
+    seed: int = 0
+    out: str = ""
+    """File to write, by default `demos/<env>.hdf5`; never overwritten."""

@@ -1,0 +1,215 @@
+"""Stepping a vector env with a policy, and turning what happens into rows of replay."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import gymnasium as gym
+import numpy as np
+
+from robolearn.core.protocols import Policy
+from robolearn.core.rng import rng_state, set_rng_state
+from robolearn.core.types import (
+    EXECUTED,
+    INTERVENED,
+    SUCCESS,
+    Action,
+    Array,
+    Mode,
+    Obs,
+    Previous,
+    Source,
+    Step,
+    last_step,
+)
+
+VectorEnv = gym.vector.SyncVectorEnv | gym.vector.AsyncVectorEnv
+"""B envs of ours with `AutoresetMode.DISABLED`, in this process or in workers."""
+
+
+@dataclass(kw_only=True, slots=True, frozen=True)
+class EpisodeEnd:
+    """How an episode of one env row ended."""
+
+    row: int
+    episode: int
+    seed: int
+    success: bool
+    length: int
+    total: float
+    """Sum of the task reward."""
+    intervened: int
+    """Steps at which something other than the policy acted."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Tick:
+    """What one control step of all rows produced."""
+
+    steps: dict[int, list[Step]]
+    """New rows of replay by stream: one per env row, two where an episode ended."""
+    ended: list[EpisodeEnd]
+
+
+class Rollout:
+    """Steps B envs with one policy.
+
+    Args:
+        envs: What to step.
+        policy: Acts on all rows in one batch.
+        mode: Explore or exploit.
+        rng: The policy's only source of randomness.
+        seed_of: (row, episode) -> env seed of that episode, or None if the row has nothing left to do.
+        source: What the rows are marked with in replay.
+    """
+
+    def __init__(
+        self,
+        envs: VectorEnv,
+        policy: Policy[Any],
+        *,
+        mode: Mode,
+        rng: np.random.Generator,
+        seed_of: Callable[[int, int], int | None],
+        source: Source = Source.ONLINE,
+    ) -> None:
+        self.envs = envs
+        self.size = envs.num_envs
+        self.active = np.ones(self.size, np.bool_)
+        self._policy = policy
+        self._mode = mode
+        self._rng = rng
+        self._seed_of = seed_of
+        self._source = source
+        self._obs: Obs = {}
+        self._carry: object = policy.initial(self.size)
+        self._prev = Previous.start(self.size, self._action_size)
+        self._episodes = np.full(self.size, -1)
+        self._seeds = np.zeros(self.size, np.int64)
+        self._lengths = np.zeros(self.size, np.int64)
+        self._totals = np.zeros(self.size)
+        self._interventions = np.zeros(self.size, np.int64)
+
+    @property
+    def _action_size(self) -> int:
+        return cast("gym.spaces.Box", self.envs.single_action_space).shape[0]
+
+    def step_needed(self) -> bool:
+        """Return whether any row still has an episode to run, starting the first ones if none has begun."""
+        if not self._obs:
+            self._reset(np.ones(self.size, np.bool_))
+        return bool(self.active.any())
+
+    def step(self, policy_version: int = 0) -> Tick:
+        """Act once in every active row; rows whose episode ended start their next one."""
+        self.step_needed()
+        decision = self._policy.act(self._obs, self._carry, self._prev, self._mode, self._rng)
+        self._carry = decision.carry
+        before, first = self._obs, self._prev.first
+        obs, rewards, terminated, truncated, info = self.envs.step(decision.action)
+        self._obs = cast("Obs", obs)
+        executed = cast("Action", np.asarray(info[EXECUTED], np.float32))
+        intervened = np.asarray(info.get(INTERVENED, np.zeros(self.size)), np.bool_)
+        success = np.asarray(info[SUCCESS], np.bool_)
+        done = np.logical_or(terminated, truncated)
+        self._lengths += 1
+        self._totals += np.asarray(rewards)
+        self._interventions += intervened
+        tick = Tick(steps={}, ended=[])
+        for row in np.flatnonzero(self.active).tolist():
+            step = Step(
+                obs=_row(before, row),
+                action=executed[row].copy(),
+                rewards={"task": float(rewards[row])},
+                is_first=bool(first[row]),
+                intervened=bool(intervened[row]),
+                success=bool(success[row]),
+                source=Source.INTERVENTION if intervened[row] else self._source,
+                policy_version=policy_version,
+                extra={name: value[row] for name, value in decision.extras.items()},
+            )
+            tick.steps[row] = [step]
+            if done[row]:
+                tick.steps[row].append(last_step(step, _row(self._obs, row), bool(terminated[row])))
+                tick.ended.append(self._end(row, step.success))
+        self._prev = Previous(executed=executed, intervened=intervened, first=np.zeros(self.size, np.bool_))
+        if done.any():
+            self._reset(done)
+        return tick
+
+    def _end(self, row: int, success: bool) -> EpisodeEnd:
+        return EpisodeEnd(
+            row=row,
+            episode=int(self._episodes[row]),
+            seed=int(self._seeds[row]),
+            success=success,
+            length=int(self._lengths[row]),
+            total=float(self._totals[row]),
+            intervened=int(self._interventions[row]),
+        )
+
+    def _reset(self, mask: np.ndarray) -> None:
+        """Start the next episode in the rows of `mask`; a row without a further seed becomes inactive but runs on."""
+        seeds: list[int | None] = [None] * self.size
+        for row in np.flatnonzero(mask).tolist():
+            self._episodes[row] += 1
+            seed = self._seed_of(row, int(self._episodes[row]))
+            self.active[row] &= seed is not None
+            seeds[row] = seed
+            self._seeds[row] = -1 if seed is None else seed
+        obs, _ = self.envs.reset(seed=seeds, options={"reset_mask": mask})
+        self._obs = cast("Obs", obs)
+        self._prev.first[mask] = True
+        self._prev.executed[mask] = 0.0
+        self._prev.intervened[mask] = False
+        self._lengths[mask] = 0
+        self._totals[mask] = 0.0
+        self._interventions[mask] = 0
+
+    def save(self) -> dict[str, object]:
+        """Return the state of envs, episodes and randomness, so that `restore` goes on identically.
+
+        Only policies whose carry is empty or plain arrays can be saved.
+        """
+        return {
+            "envs": [dict(state) for state in self.envs.call("save")] if self._obs else [],
+            "obs": dict(self._obs),
+            "carry": self._carry,
+            "executed": self._prev.executed,
+            "intervened": self._prev.intervened,
+            "first": self._prev.first,
+            "episodes": self._episodes,
+            "seeds": self._seeds,
+            "lengths": self._lengths,
+            "totals": self._totals,
+            "interventions": self._interventions,
+            "rng": rng_state(self._rng),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on where `save` left off."""
+        self._episodes[:] = state["episodes"]
+        set_rng_state(self._rng, state["rng"])
+        if not state["envs"]:
+            return
+        self.envs.reset(seed=[0] * self.size)
+        self.envs.set_attr("snapshot", list(state["envs"]))
+        self._obs = dict(state["obs"])
+        self._carry = state["carry"]
+        self._prev = Previous(executed=state["executed"], intervened=state["intervened"], first=state["first"])
+        for mine, name in (
+            (self._seeds, "seeds"),
+            (self._lengths, "lengths"),
+            (self._totals, "totals"),
+            (self._interventions, "interventions"),
+        ):
+            mine[:] = state[name]
+
+    def restart(self, episodes: Array) -> None:
+        """Begin new episodes in every row after `episodes` finished ones (resume `keep`)."""
+        self._episodes[:] = episodes
+        self._obs = {}
+
+
+def _row(obs: Obs, row: int) -> Obs:
+    return {key: value[row].copy() for key, value in obs.items()}

@@ -1,0 +1,40 @@
+"""Measure: `robolearn bench env|replay|sac|learn`; the last line is one JSON object."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from robolearn import config
+from robolearn.bench import print_table, write_result
+from robolearn.bench.config import BENCHMARKS, BenchConfig
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one benchmark, print its table, and write it under `benchmarks/`."""
+    words = [f"what={argv[0]}", *argv[1:]] if argv and argv[0] in BENCHMARKS else list(argv)
+    cfg: BenchConfig = config.compose("bench", words)
+    result = _measure(cfg)
+    print_table(cfg.what, result)
+    print(f"written to {write_result(cfg.what, result, root=Path(cfg.out))}")
+    print(json.dumps(result))
+    return 0
+
+
+def _measure(cfg: BenchConfig) -> dict[str, object]:
+    match cfg.what:
+        case "env":
+            from robolearn.bench.env import bench_env
+
+            return bench_env()
+        case "replay":
+            from robolearn.bench.replay import bench_replay
+
+            return bench_replay()
+        case "sac":
+            from robolearn.bench.sac import bench_sac
+
+            return bench_sac()
+        case _:
+            from robolearn.bench.learn import bench_learn
+
+            return bench_learn(cfg)

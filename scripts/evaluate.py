@@ -1,0 +1,21 @@
+"""Evaluate a trained policy greedily on held-out seeds: `robolearn evaluate run=runs/... episodes=100`."""
+
+import json
+from collections.abc import Sequence
+
+from robolearn.log.progress import progress_bar
+
+from robolearn import assembly, config
+from robolearn.run.config import EvaluateConfig
+
+
+def main(argv: Sequence[str]) -> int:
+    """Evaluate and print the summary as one JSON object on the last line."""
+    cfg: EvaluateConfig = config.compose("evaluate", argv)
+    with progress_bar("evaluate", cfg.episodes) as advance:
+        evaluation = assembly.evaluate_run(cfg, lambda _: advance())
+    summary = evaluation.summary()
+    low, high = summary["wilson_low"], summary["wilson_high"]
+    print(f"success {summary['success']:.3f} [{low:.3f}, {high:.3f}] over {evaluation.episodes} episodes")
+    print(json.dumps(summary))
+    return 0

@@ -1,0 +1,44 @@
+"""The `robolearn` command: `robolearn <verb> [overrides]`."""
+
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.logging import RichHandler
+
+from robolearn.core.errors import RobolearnError, nearest
+
+VERBS = {
+    "train": "train a policy:              robolearn train env=pick_cube agent=sac seed=3",
+    "evaluate": "evaluate a trained policy:   robolearn evaluate run=runs/pick_cube_sac_3 episodes=100",
+    "record": "record demonstrations:       robolearn record env=pick_cube episodes=20",
+    "show": "look at a demonstration file: robolearn show demos/pick_cube.hdf5",
+    "bench": "measure:                     robolearn bench env|replay|sac|learn",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; return the exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    console = Console(stderr=True)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print("usage: robolearn <verb> [overrides]\n")
+        print("\n".join(f"  {verb:9s} {text}" for verb, text in VERBS.items()))
+        return 0
+    logging.basicConfig(
+        level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=console, show_path=False)]
+    )
+    verb, *rest = words
+    try:
+        if verb not in VERBS:
+            raise RobolearnError("verb", expected="a known verb", got=verb, fix=nearest(verb, VERBS))
+        return importlib.import_module(f"robolearn.cli.{verb}").main(rest)
+    except RobolearnError as error:
+        console.print(f"[bold red]{type(error).__name__}[/] {error}", highlight=False, soft_wrap=True)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
