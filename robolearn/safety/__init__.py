@@ -1,1 +1,6 @@
 """The one safety supervisor, used in simulation, on the twin and on hardware."""
+
+from robolearn.safety.limits import SafetyLimits
+from robolearn.safety.supervisor import SupervisedRobot
+
+__all__ = ["SafetyLimits", "SupervisedRobot"]

@@ -1,0 +1,99 @@
+"""What is checked of every command that comes in and of every state that is measured; each finding has a name."""
+
+import math
+
+import numpy as np
+
+from robolearn.core.geometry import rotation_error
+from robolearn.core.robot import Applied, CommandMode, RobotCommand, RobotSpec, RobotState
+from robolearn.safety.limits import SafetyLimits
+
+_QUAT_TOLERANCE = 1e-3
+
+
+def command_faults(command: RobotCommand, spec: RobotSpec) -> tuple[str, ...]:
+    """Return the names of what makes a command unusable: `non_finite`, `shape`, `quaternion`, `valid_for`.
+
+    Finiteness comes first, because no comparison or clamp means anything on NaN.
+    """
+    target, gripper = command.target, command.gripper
+    if not np.isfinite(target).all() or (gripper is not None and not math.isfinite(gripper)):
+        return ("non_finite",)
+    if target.shape != target_shape(command.mode, spec):
+        return ("shape",)
+    if not command.valid_for_s > 0.0:
+        return ("valid_for",)
+    if command.mode is CommandMode.POSE:
+        w, x, y, z = target.tolist()[3:]
+        if abs(math.hypot(w, x, y, z) - 1.0) > _QUAT_TOLERANCE:
+            return ("quaternion",)
+    return ()
+
+
+def target_shape(mode: CommandMode, spec: RobotSpec) -> tuple[int]:
+    """Return the shape that a target of this mode has."""
+    match mode:
+        case CommandMode.POSE:
+            return (7,)
+        case CommandMode.TWIST:
+            return (6,)
+        case CommandMode.JOINT_POSITION | CommandMode.JOINT_VELOCITY:
+            return (len(spec.joint_names),)
+
+
+class StateMonitor:
+    """Names what is wrong with a measured state."""
+
+    def __init__(self, limits: SafetyLimits, spec: RobotSpec) -> None:
+        self._names = spec.joint_names
+        self._q_low = np.array(spec.q_min) - limits.joint_overrun
+        self._q_high = np.array(spec.q_max) + limits.joint_overrun
+        self._dq_max = limits.joint_speed_fault * np.array(spec.dq_max)
+        self._wrench_max = limits.wrench_max
+        self._tracking = limits.tracking_fault
+
+    def faults(self, state: RobotState, applied: Applied | None) -> list[str]:
+        """Return the names of the faults of one state; empty if all is well.
+
+        Names: `state_non_finite`, `joint_limit:<joint>`, `joint_speed:<joint>`, `force`, `torque`,
+        `tracking_position`, `tracking_rotation`, and `driver:<name>` for what the driver itself reports.
+        """
+        found = [f"driver:{name}" for name in state.faults]
+        if not (_finite(state.q) and _finite(state.dq)):
+            found.append("state_non_finite")
+            return found
+        outside = (state.q < self._q_low) | (state.q > self._q_high)
+        if outside.any():
+            found += [f"joint_limit:{self._names[i]}" for i in np.flatnonzero(outside)]
+        fast = np.abs(state.dq) > self._dq_max
+        if fast.any():
+            found += [f"joint_speed:{self._names[i]}" for i in np.flatnonzero(fast)]
+        if self._wrench_max is not None and state.wrench is not None:
+            found += _wrench_faults(state.wrench.tolist(), self._wrench_max)
+        if self._tracking is not None and applied is not None and applied.mode is CommandMode.POSE:
+            found += _tracking_faults(state, applied, self._tracking)
+        return found
+
+
+def _wrench_faults(wrench: list[float], limit: tuple[float, float]) -> list[str]:
+    force, torque = math.hypot(*wrench[:3]), math.hypot(*wrench[3:])
+    # Written so that NaN, which compares false with everything, counts as too much.
+    return [name for name, ok in (("force", force <= limit[0]), ("torque", torque <= limit[1])) if not ok]
+
+
+def _tracking_faults(state: RobotState, applied: Applied, limit: tuple[float, float]) -> list[str]:
+    pose = state.pose_tool_in_base
+    if pose is None:
+        return []
+    lag = math.dist(applied.target[:3].tolist(), pose.position.tolist())
+    turn = rotation_error(applied.target[3:], pose.quat_wxyz)
+    angle = math.hypot(*turn.tolist())
+    return [
+        name
+        for name, ok in (("tracking_position", lag <= limit[0]), ("tracking_rotation", angle <= limit[1]))
+        if not ok
+    ]
+
+
+def _finite(values: np.ndarray) -> bool:
+    return math.isfinite(sum(values.tolist()))
