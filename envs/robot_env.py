@@ -99,6 +99,7 @@ class RobotEnv(gym.Env[Obs, Action]):
         self._renderer = renderer
         self._clear_faults = clear_faults
         self._events: list[Event] = []
+        self._states: Mapping[str, RobotState] = {}
         self._setpoints: dict[str, SetPoint] = {}
         self._start: dict[str, SetPoint] = {}
         self._step = 0
@@ -131,8 +132,19 @@ class RobotEnv(gym.Env[Obs, Action]):
 
     @property
     def setpoints(self) -> Mapping[str, SetPoint]:
-        """Return the set-point of each arm that the next action is relative to."""
+        """Return the set-point of each arm that the next action is relative to.
+
+        Raises:
+            SpecError: Before the first `reset`.
+        """
+        if not self._setpoints:
+            raise SpecError("step", expected="a reset first", got="none")
         return self._setpoints
+
+    @property
+    def states(self) -> Mapping[str, RobotState]:
+        """Return the state of each arm at the last observation."""
+        return self._states
 
     @property
     def start(self) -> Mapping[str, SetPoint]:
@@ -175,9 +187,7 @@ class RobotEnv(gym.Env[Obs, Action]):
         action = np.asarray(action)
         self._codec.spec.validate(action)
         clipped = np.minimum(np.maximum(action, -1.0), 1.0).astype(np.float32)
-        if not self._setpoints:
-            raise SpecError("step", expected="a reset first", got="none")
-        wanted = self._codec.decode(clipped, self._setpoints)
+        wanted = self._codec.decode(clipped, self.setpoints)
         self._command(wanted)
         late_s = self.clock.wait()
         self._step += 1
@@ -243,6 +253,7 @@ class RobotEnv(gym.Env[Obs, Action]):
         return self._observe({name: arm.state() for name, arm in self.arms.items()}, {})
 
     def _observe(self, states: Mapping[str, RobotState], info: Info) -> Obs:
+        self._states = states
         obs: Obs = {}
         now_ns, clock_id = self.clock.now_ns(), self.clock.clock_id
         for name, camera in self.cameras.items():

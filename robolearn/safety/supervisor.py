@@ -77,7 +77,10 @@ class SupervisedRobot:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._driver.__exit__(kind, error, trace)
+        try:
+            self.stop()
+        finally:
+            self._driver.__exit__(kind, error, trace)
 
     def command(self, command: RobotCommand) -> None:
         """Pass a set-point on, as far as the limits allow it; never blocks.
