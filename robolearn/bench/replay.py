@@ -15,7 +15,7 @@ from robolearn.replay import Replay
 
 def bench_replay(
     *, capacity: int = 6000, pixels: int = 84, episode_steps: int = 50, batch: int = 256, seconds: float = 1.5
-) -> dict[str, float]:
+) -> dict[str, object]:
     """Fill a store with two-camera episodes from four interleaved streams, then draw from it.
 
     Args:
@@ -57,7 +57,7 @@ def bench_replay(
     result["sample_ratio"] = result["plain_ms"] / result["sample_ms"]
     obs_bytes = 2 * sum(a.nbytes // capacity for n, a in arrays.items() if n.startswith("obs/"))
     result["gb_per_s"] = batch * obs_bytes / result["sample_ms"] / 1e6
-    return result | _bench_disk(spec, capacity // 4, frames, episode_steps)
+    return {**result, **_bench_disk(spec, capacity // 4, frames, episode_steps)}
 
 
 def _bench_disk(spec: EnvSpec, capacity: int, frames: Array, episode_steps: int) -> dict[str, float]:
