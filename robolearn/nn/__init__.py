@@ -1,1 +1,1 @@
-"""Network parts shared by agents: encoders, critic ensembles, distributions, augmentation."""
+"""Networks and their parts: encoders, critic ensembles, distributions, targets, augmentation, temperature."""

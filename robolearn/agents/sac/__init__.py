@@ -1,1 +1,1 @@
-"""Soft actor-critic with demonstrations (RLPD) from images, state or both."""
+"""Soft actor-critic with demonstrations."""

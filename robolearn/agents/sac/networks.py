@@ -1,0 +1,111 @@
+"""The networks of soft actor-critic and how a configuration sizes them."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from robolearn.agents.sac.config import ActorConfig, EncoderConfig, SacConfig
+from robolearn.agents.sac.layout import Layout
+from robolearn.nn.distributions import TanhGaussian, bounded_log_std, raw_log_std
+from robolearn.nn.encoders import Bottleneck, ConvTrunk, Frames, Trunks, VitTrunk, group_by_size
+from robolearn.nn.ensembles import CriticEnsemble
+from robolearn.nn.mlp import Mlp
+from robolearn.nn.normalise import RunningNorm
+from robolearn.nn.pretrained import ScriptedTrunk, load_weights
+
+
+class ImageEncoder(nn.Module):
+    """A trunk, then a bottleneck."""
+
+    def __init__(self, cfg: EncoderConfig, sizes: list[tuple[int, int]]) -> None:
+        """Build for cameras of `sizes` (H, W).
+
+        Raises:
+            CheckpointError: If `cfg.weights` names a file that does not fit.
+        """
+        super().__init__()
+        self.trunk = _trunk(cfg, sizes)
+        self.trunk_size = self.trunk.size
+        self.bottleneck = Bottleneck(self.trunk.size, cfg.bottleneck)
+        self.size = cfg.bottleneck
+        if cfg.weights is not None and cfg.kind != "pretrained":
+            load_weights(self, Path(cfg.weights), prefix="encoder.")
+
+    def forward(self, frames: Frames) -> Tensor:
+        """Map images, (B, H, W, 3) uint8 per camera, to (B, size) in (-1, 1)."""
+        return self.bottleneck(self.trunk(frames))
+
+
+class NoImages(nn.Module):
+    """The encoder of an agent without cameras."""
+
+    size = 0
+
+    def forward(self, frames: Frames) -> None:
+        """Return None: there is nothing to see."""
+        del frames
+
+
+class Actor(nn.Module):
+    """Maps features to a tanh-squashed Gaussian."""
+
+    uniform: Tensor
+
+    def __init__(self, cfg: ActorConfig, inputs: int, actions: int) -> None:
+        super().__init__()
+        self.body = Mlp(inputs, cfg.hidden, 2 * actions, cfg.activation)
+        self._bounds = (cfg.log_std_min, cfg.log_std_max)
+        head = self.body.head
+        with torch.no_grad():
+            head.weight[:actions] *= 0.1
+            head.weight[actions:] = 0.0
+            head.bias[actions:] = raw_log_std(cfg.log_std_start, *self._bounds)
+        self.register_buffer("uniform", torch.zeros((), dtype=torch.bool))
+        """While set, exploring means uniform actions; part of the weights so that a remote actor knows it too."""
+
+    def forward(self, x: Tensor) -> TanhGaussian:
+        """Map (B, inputs) to a distribution over (B, A)."""
+        mean, raw = self.body(x).chunk(2, dim=-1)
+        return TanhGaussian(mean, bounded_log_std(raw, *self._bounds))
+
+
+class SacPolicy(nn.Module):
+    """All that acting needs."""
+
+    def __init__(self, cfg: SacConfig, layout: Layout) -> None:
+        super().__init__()
+        sizes = layout.image_sizes
+        self.encoder = ImageEncoder(cfg.encoder, sizes) if sizes else NoImages()
+        self.norm = RunningNorm(layout.spec.vector_size)
+        self.size = self.encoder.size + layout.spec.vector_size
+        self.actor = Actor(cfg.actor, self.size, layout.action_size)
+
+    def join(self, image: Tensor | None, vector: Tensor) -> Tensor:
+        """Return (B, size): encoded images (B, Z), if any, beside the standardised vector (B, V)."""
+        standard = self.norm(vector)
+        return standard if image is None else torch.cat([image, standard], dim=1)
+
+    def forward(self, frames: Frames, vector: Tensor) -> TanhGaussian:
+        """Map unshifted images and vectors to a distribution over actions."""
+        return self.actor(self.join(self.encoder(frames), vector))
+
+
+def make_critics(cfg: SacConfig, policy: SacPolicy, layout: Layout) -> CriticEnsemble:
+    """Return fresh critics of features and action."""
+    c = cfg.critic
+    inputs = policy.size + layout.action_size
+    return CriticEnsemble(inputs, c.hidden, c.ensemble, c.activation, layer_norm=c.layer_norm)
+
+
+def _trunk(cfg: EncoderConfig, sizes: list[tuple[int, int]]) -> Trunks | ScriptedTrunk:
+    if cfg.kind == "pretrained":
+        assert cfg.weights is not None
+        return ScriptedTrunk(Path(cfg.weights), sizes)
+    groups = group_by_size(sizes)
+    kernel = cfg.patch if cfg.kind == "patch" else 2 * cfg.patch
+    trunks: list[ConvTrunk | VitTrunk] = []
+    for size, group in groups.items():
+        conv = ConvTrunk(len(group), size, cfg.channels, kernel, cfg.patch)
+        trunks.append(VitTrunk(conv) if cfg.kind == "vit" else conv)
+    return Trunks(trunks, [trunk.size for trunk in trunks], list(groups.values()))
