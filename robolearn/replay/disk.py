@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from robolearn.core.errors import DataError, SpecError
+from robolearn.core.errors import ConfigError, DataError, SpecError
 from robolearn.core.specs import ArraySpec
 from robolearn.core.types import Array
 from robolearn.replay.columns import DEMO, Columns
@@ -56,7 +56,7 @@ class Disk:
         try:
             self.demo = Journal(directory, "demo", self._dtype, capacity)
             self.online = Journal(directory, "online", self._dtype, capacity)
-        except DataError:
+        except (DataError, OSError):
             os.close(self._lock)
             raise
 
@@ -122,12 +122,12 @@ class Disk:
         """Fill slots from 0 on with the rows that belong in memory, in the order of their index; return how many.
 
         Raises:
-            SpecError: If the demonstrations alone exceed the capacity.
+            ConfigError: If the demonstrations alone exceed the capacity.
         """
         demo = _indices(self.demo)
         if len(demo) > columns.capacity:
             got = f"{columns.capacity:,}"
-            raise SpecError("replay capacity", expected=f"at least {len(demo):,} rows of demonstrations", got=got)
+            raise ConfigError("replay capacity", expected=f"at least {len(demo):,} rows of demonstrations", got=got)
         online = _indices(self.online)
         online = online[len(online) - min(len(online), columns.capacity - len(demo)) :]
         merged = np.sort(np.concatenate([demo, online]))
@@ -138,6 +138,11 @@ class Disk:
             for name, array in columns.arrays.items():
                 array[slots] = records[name][wanted]
         return len(merged)
+
+    def holds(self, mark: Mark) -> bool:
+        """Return whether all rows that were in memory at `mark` are still in the files."""
+        first = self.online.first
+        return mark["oldest"] >= mark["rows"] or (first is not None and first <= mark["oldest"])
 
     def truncate(self, index: int) -> None:
         """Drop all rows with `index` or a higher one."""

@@ -5,7 +5,7 @@ import logging
 import os
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,11 +35,12 @@ def seal(records: Records) -> None:
 
 @dataclass(slots=True)
 class Segment:
-    """One file of a journal and the index of the last record in it."""
+    """One file of a journal, how many records it holds, and the index of the first and the last of them."""
 
     path: Path
-    count: int
-    last: int
+    count: int = 0
+    first: int = -1
+    last: int = -1
 
 
 class Journal:
@@ -68,6 +69,11 @@ class Journal:
             self._adopt(path, newest=path == paths[-1])
 
     @property
+    def first(self) -> int | None:
+        """Return the index of the oldest record, None if there is none."""
+        return self.segments[0].first if self.segments else None
+
+    @property
     def last(self) -> int:
         """Return the index of the newest record, -1 if there is none."""
         return self.segments[-1].last if self.segments else -1
@@ -79,7 +85,7 @@ class Journal:
             DataError: If the device is full or fails.
         """
         start = 0
-        before = [(segment.path, segment.count, segment.last) for segment in self.segments[-1:]]
+        before = [replace(segment) for segment in self.segments[-1:]]
         kept = len(self.segments)
         try:
             while start < len(records):
@@ -88,6 +94,7 @@ class Journal:
                 segment = self.segments[-1]
                 part = records[start : start + self._segment_rows - segment.count]
                 self._write(part.view(np.uint8).data)
+                segment.first = segment.first if segment.count else int(part["index"][0])
                 segment.count += len(part)
                 segment.last = int(part["index"][-1])
                 start += len(part)
@@ -135,7 +142,7 @@ class Journal:
         number = int(self.segments[-1].path.stem.split("-")[1]) + 1 if self.segments else 0
         path = self._directory / f"{self.kind}-{number:08d}.rows"
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
-        self.segments.append(Segment(path, 0, -1))
+        self.segments.append(Segment(path))
         self._write(memoryview(self._header))
 
     def _write(self, data: memoryview) -> None:
@@ -145,13 +152,13 @@ class Journal:
         while view:
             view = view[os.write(self._file, view) :]
 
-    def _undo(self, kept: int, before: list[tuple[Path, int, int]]) -> None:
+    def _undo(self, kept: int, before: list[Segment]) -> None:
         self._release()
         while len(self.segments) > kept:
             self.segments.pop().path.unlink(missing_ok=True)
-        for path, count, last in before:
-            self.segments[-1] = Segment(path, count, last)
-            os.truncate(path, _HEADER + count * self._dtype.itemsize)
+        for segment in before:
+            self.segments[-1] = segment
+            os.truncate(segment.path, _HEADER + segment.count * self._dtype.itemsize)
 
     def _release(self) -> None:
         if self._file is not None:
@@ -178,7 +185,8 @@ class Journal:
             _log.warning("%s: %d bytes of a torn tail dropped", path, size - kept)
             os.truncate(path, kept)
         if count:
-            self.segments.append(Segment(path, count, int(records["index"][count - 1])))
+            index = records["index"]
+            self.segments.append(Segment(path, count, int(index[0]), int(index[count - 1])))
         else:
             path.unlink()
 

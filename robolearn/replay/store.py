@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from robolearn.core.errors import ConfigError, DataError, SpecError
+from robolearn.core.errors import ConfigError, DataError, RobolearnError, SpecError
 from robolearn.core.learning import BatchSpec
 from robolearn.core.specs import ArraySpec, EnvSpec
 from robolearn.core.types import Batch, Source, Step
@@ -87,7 +87,11 @@ class Replay:
         replay = cls(spec, capacity, rewards=rewards, extra=extra)
         replay._disk = Disk.open(directory, replay._columns.specs, capacity)
         replay._marks = max((mark["mark"] + 1 for mark in replay._disk.manifest.marks), default=0)
-        replay._load({})
+        try:
+            replay._load(replay._disk)
+        except RobolearnError:
+            replay._disk.close()
+            raise
         return replay
 
     def put(self, steps: Sequence[Step], stream: int) -> None:
@@ -224,7 +228,7 @@ class Replay:
         a directory they are computed anew.
 
         Raises:
-            DataError: If rows of the mark are gone, or the capacity is another.
+            DataError: If rows of the mark are gone, or the capacity is another; nothing is changed then.
         """
         mark = dict(mark)
         if mark["capacity"] != self._columns.capacity:
@@ -233,36 +237,31 @@ class Replay:
             raise DataError("replay capacity", expected=mark["capacity"], got=got, fix=fix)
         if mark["rows"] > self._ledger.next_index:
             raise DataError("replay rollback", expected=f"{mark['rows']} rows", got=f"{self._ledger.next_index}")
-        lost = self._ledger.oldest() > mark["oldest"] and mark["oldest"] < mark["rows"]
-        if lost and not self._disk:
-            fix = "give replay a directory"
+        overwritten = self._ledger.oldest() > mark["oldest"] and mark["oldest"] < mark["rows"]
+        if overwritten and not (self._disk and self._disk.holds(mark)):
+            fix = "resume from one of the newest two checkpoints" if self._disk else "give replay a directory"
             raise DataError("replay rollback", expected="all rows of the mark", got="some overwritten", fix=fix)
         if self._disk:
             self.flush()
             self._disk.drop_marks(mark)
             self._disk.truncate(mark["rows"])
-        open_streams = {int(k.removeprefix("open/")): v for k, v in mark.items() if k.startswith("open/")}
-        if lost:
-            self._load(open_streams, mark)
+        if overwritten and self._disk:
+            self._load(self._disk, mark)
         else:
             used = int((self._columns.index[: self._ledger.used] < mark["rows"]).sum())
-            self._ledger.rebuild(used, mark["rows"], mark["episodes"], open_streams)
+            self._ledger.rebuild(used, mark["rows"], mark["episodes"], _open_streams(mark))
         self._marks = mark["mark"] + 1
         self._restore_derived(mark)
 
-    def _load(self, open_streams: dict[int, int], mark: Mark | None = None) -> None:
-        disk, columns = self._disk, self._columns
-        assert disk is not None
+    def _load(self, disk: Disk, mark: Mark | None = None) -> None:
+        columns = self._columns
         used = disk.load(columns)
-        if mark is None:
-            next_index = int(columns.index[:used].max(initial=-1)) + 1
-            episodes = int(columns.episode[:used].max(initial=-1)) + 1
-        else:
-            next_index, episodes = mark["rows"], mark["episodes"]
-        self._ledger.rebuild(used, next_index, episodes, open_streams)
-        if mark is not None and self._ledger.oldest() > mark["oldest"]:
-            fix = "resume from one of the newest two checkpoints"
-            raise DataError("replay rollback", expected="all rows of the mark", got="some removed", fix=fix)
+        if mark is not None:
+            self._ledger.rebuild(used, mark["rows"], mark["episodes"], _open_streams(mark))
+            return
+        next_index = int(columns.index[:used].max(initial=-1)) + 1
+        episodes = int(columns.episode[:used].max(initial=-1)) + 1
+        self._ledger.rebuild(used, next_index, episodes, {})
 
     def _restore_derived(self, mark: Mark) -> None:
         self._derived.clear()
@@ -273,3 +272,8 @@ class Replay:
             order = np.argsort(live)
             slots = order[np.searchsorted(live, index, sorter=order)].astype(np.int32)
             self._derived.restore(name, version, values, slots)
+
+
+def _open_streams(mark: Mark) -> dict[int, int]:
+    """Return the episode in flight at `mark`, by stream."""
+    return {int(key.removeprefix("open/")): value for key, value in mark.items() if key.startswith("open/")}

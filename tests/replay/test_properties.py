@@ -155,10 +155,11 @@ def test_going_back_to_a_mark_forgets_what_came_after(spec, run, drawn, data, ca
     directory = tmp_path_factory.mktemp("store") / "replay"
     replay = Replay(spec, capacity, directory=directory)
     run(replay, before[:split])
-    mark = replay.mark()
+    mark, at_mark = replay.mark(), _batches(replay)
     run(replay, before[split:])
     expected, rows, episodes = _batches(replay), replay.rows(), replay.episodes()
     replay.rollback(mark)
+    _same(_batches(replay), at_mark)
     run(replay, after)
     replay.flush()
     replay.close()

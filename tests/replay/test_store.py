@@ -136,7 +136,7 @@ def test_columns_limit_what_is_gathered(spec, episode):
     got = replay.sample(BatchSpec(size=4, columns=("proprio/arm.q",)), np.random.default_rng(0))
     assert "obs/pixels/front" not in got
     assert "next_obs/proprio/arm.q" in got
-    with pytest.raises(SpecError, match="did you mean proprio/arm.q"):
+    with pytest.raises(SpecError, match=r"did you mean proprio/arm\.q"):
         replay.sample(BatchSpec(size=4, columns=("proprio/arm.v",)), np.random.default_rng(0))
 
 
@@ -180,7 +180,9 @@ def test_rare_windows_are_found(spec, episode):
     steps = episode(6)
     steps[5].intervened = True
     replay.put(steps, 0)
-    got = replay.sample(BatchSpec(view=View.SEQUENCES, size=64, length=5, mix={"intervention": 1.0}), np.random.default_rng(0))
+    got = replay.sample(
+        BatchSpec(view=View.SEQUENCES, size=64, length=5, mix={"intervention": 1.0}), np.random.default_rng(0)
+    )
     assert (got["obs/proprio/arm.q"][:, 0, 0] == 5).all()
     assert (got["mask"] == [1, 1, 0, 0, 0]).all()
 
