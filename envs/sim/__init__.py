@@ -1,1 +1,1 @@
-"""The MuJoCo world and the drivers that look into it."""
+"""The MuJoCo world, and the drivers that look into it; the only package of ours that imports mujoco."""

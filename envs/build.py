@@ -1,0 +1,138 @@
+"""Composition of simulated envs: a config becomes a world, drivers, a supervisor, a task, and one `RobotEnv`."""
+
+from functools import partial
+from typing import Any, cast
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from robolearn.core.errors import ConfigError, nearest
+from robolearn.core.specs import ActionKind, ActionPart, ActionSpec, Frame
+from robolearn.core.types import Action, Obs
+from robolearn.envs.assets.panda import PANDA
+from robolearn.envs.config import ACTIONS, EnvConfig
+from robolearn.envs.robot_env import RobotEnv
+from robolearn.envs.sim.arm import SimArm
+from robolearn.envs.sim.camera import SimCamera
+from robolearn.envs.sim.world import World
+from robolearn.envs.tasks.base import ARM, Expert, SimTask
+from robolearn.envs.tasks.pick_cube import PickCube, PickCubeConfig
+from robolearn.envs.tasks.reach import Reach, ReachConfig
+from robolearn.envs.wrappers.action import ActionTransform
+from robolearn.safety import SupervisedRobot
+
+FILM_SIZE = 480
+RENDER_MODES = ("rgb_array",)
+
+
+def build_env(cfg: EnvConfig, render_mode: str | None = None) -> RobotEnv:
+    """Build the simulated env that `cfg` describes; `render_mode="rgb_array"` makes `render` return a pretty picture.
+
+    Raises:
+        ConfigError: If no task is known for the class of `cfg`, or the configuration does not fit together.
+    """
+    if render_mode is not None and render_mode not in RENDER_MODES:
+        raise ConfigError("render_mode", expected=RENDER_MODES, got=render_mode, fix=nearest(render_mode, RENDER_MODES))
+    task = make_task(cfg)
+    world = World({ARM: PANDA}, task.scene, period_s=1.0 / cfg.rate_hz)
+    arm = SimArm(world, ARM)
+    task.bind(world, arm)
+    cameras = () if cfg.observation == "state" else cfg.cameras
+    return RobotEnv(
+        arms={ARM: SupervisedRobot(arm, cfg.safety, world.clock)},
+        cameras={name: SimCamera(world, name, cfg.image_size, cfg.image_size) for name in cameras},
+        task=task,
+        action=make_action(cfg),
+        clock=world.clock,
+        max_steps=cfg.max_steps,
+        proprio=cfg.proprio,
+        snapshots={"world": world},
+        renderer=None if render_mode is None else partial(_film, world),
+        clear_faults=True,
+    )
+
+
+def make_task(cfg: EnvConfig) -> SimTask:
+    """Return the task that the class of `cfg` selects.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    match cfg:
+        case PickCubeConfig():
+            return PickCube(cfg)
+        case ReachConfig():
+            return Reach(cfg)
+        case _:
+            known = {kind.__name__ for kind in EnvConfig.__subclasses__()}
+            name = type(cfg).__name__
+            raise ConfigError("env", expected="the config of a task", got=name, fix=nearest(name, known))
+
+
+def make_action(cfg: EnvConfig) -> ActionSpec:
+    """Return what the actions of `cfg` mean."""
+    sizes = {ActionKind.YAW_DELTA: 1, ActionKind.GRIPPER: 1}
+    scales = {ActionKind.TRANSLATION_DELTA: cfg.translation_scale, ActionKind.GRIPPER: 1.0}
+    return ActionSpec(
+        parts=tuple(
+            ActionPart(
+                arm=ARM,
+                kind=kind,
+                size=sizes.get(kind, 3),
+                frame=Frame(cfg.frame) if sizes.get(kind, 3) == 3 else Frame.BASE,
+                scale=scales.get(kind, cfg.rotation_scale),
+            )
+            for kind in ACTIONS[cfg.action]
+        )
+    )
+
+
+def make_expert(env: gym.Env[Obs, Action], rng: np.random.Generator) -> Expert:
+    """Return the scripted expert of the episode that `env` has just begun; it speaks the outermost coordinates.
+
+    Raises:
+        ConfigError: If the env is no simulated task of ours.
+    """
+    robot_env = env.unwrapped
+    if not isinstance(robot_env, RobotEnv) or not isinstance(robot_env.task, SimTask):
+        raise ConfigError("make_expert", expected="an env from build_env", got=type(robot_env).__name__)
+    transforms: list[ActionTransform[Any]] = []
+    layer: gym.Env[Any, Any] = env
+    while isinstance(layer, gym.Wrapper):
+        if isinstance(layer, ActionTransform):
+            transforms.insert(0, layer)
+        layer = layer.env
+    inner = robot_env.task.expert(robot_env, rng)
+    return _OutwardExpert(inner, transforms) if transforms else inner
+
+
+def make_vector_env(cfg: EnvConfig, n: int, processes: bool) -> gym.vector.VectorEnv[Any, Any, Any]:
+    """Return `n` equal envs that are reset by `options={"reset_mask": ...}`; in one process, or in `n` of their own."""
+    if n < 1:
+        raise ConfigError("envs", expected="1 or more", got=n)
+    makers = [partial(build_env, cfg)] * n
+    mode = gym.vector.AutoresetMode.DISABLED
+    if processes:
+        return gym.vector.AsyncVectorEnv(makers, context="spawn", autoreset_mode=mode)  # EGL hangs after fork
+    return gym.vector.SyncVectorEnv(makers, autoreset_mode=mode)
+
+
+class _OutwardExpert:
+    """An expert seen through action transforms, innermost first."""
+
+    def __init__(self, inner: Expert, transforms: list[ActionTransform[Any]]) -> None:
+        self._inner = inner
+        self._transforms = transforms
+
+    def act(self) -> Action:
+        """Return the action (A,) in the coordinates of the outermost transform."""
+        action = self._inner.act()
+        for transform in self._transforms:
+            outer = transform.outward(action, transform.context())
+            action = cast("Action", np.clip(outer, -1.0, 1.0).astype(np.float32))
+        return action
+
+
+def _film(world: World) -> NDArray[np.uint8]:
+    return world.render("film", FILM_SIZE, FILM_SIZE, "pretty")

@@ -1,0 +1,83 @@
+"""What is the same for every simulated task: cameras, actions, rate, observations, reward."""
+
+from dataclasses import dataclass, field
+
+from robolearn.core.errors import ConfigError, nearest
+from robolearn.core.specs import ActionKind, Frame
+from robolearn.safety import SafetyLimits
+
+ACTIONS = {
+    "xyz": (ActionKind.TRANSLATION_DELTA,),
+    "xyz_yaw": (ActionKind.TRANSLATION_DELTA, ActionKind.YAW_DELTA),
+    "xyz_rotation": (ActionKind.TRANSLATION_DELTA, ActionKind.ROTATION_DELTA),
+    "xyz_gripper": (ActionKind.TRANSLATION_DELTA, ActionKind.GRIPPER),
+    "xyz_yaw_gripper": (ActionKind.TRANSLATION_DELTA, ActionKind.YAW_DELTA, ActionKind.GRIPPER),
+    "xyz_rotation_gripper": (ActionKind.TRANSLATION_DELTA, ActionKind.ROTATION_DELTA, ActionKind.GRIPPER),
+}
+OBSERVATIONS = ("images", "state", "both")
+REWARDS = ("sparse", "dense")
+CAMERAS = ("front", "wrist")
+IMAGE_SIZES = range(16, 513)
+
+
+@dataclass(kw_only=True, slots=True)
+class EnvConfig:
+    """A simulated task with one arm. Subclasses add what the task randomises."""
+
+    cameras: list[str] = field(default_factory=lambda: list(CAMERAS))
+    image_size: int = 64
+    """Pixels a side."""
+    action: str = "xyz_yaw_gripper"
+    """One of `ACTIONS`; translations and turns are deltas of the set-point, the gripper is an absolute opening."""
+    frame: str = "base"
+    """`base` or `tool`: the axes of translations and rotations; a yaw is always about the base's z axis."""
+    translation_scale: float = 0.04
+    """m per step at |action| = 1."""
+    rotation_scale: float = 0.2
+    """rad per step at |action| = 1."""
+    rate_hz: float = 10.0
+    max_steps: int = 50
+    reward: str = "sparse"
+    """`sparse`: 1 at success. `dense`: the weighted terms of `info["reward_terms"]` as well."""
+    observation: str = "images"
+    """`images`, `state` (what only a simulation knows) or `both`; proprioception is always there."""
+    proprio: list[str] = field(default_factory=lambda: ["position", "yaw", "gripper"])
+    safety: SafetyLimits = field(default_factory=SafetyLimits)
+
+    def __post_init__(self) -> None:
+        self.cameras, self.proprio = list(self.cameras), list(self.proprio)
+        for camera in self.cameras:
+            _one_of("cameras", camera, CAMERAS)
+        if len(set(self.cameras)) != len(self.cameras):
+            raise ConfigError("env.cameras", expected="different cameras", got=self.cameras)
+        _one_of("action", self.action, ACTIONS)
+        _one_of("frame", self.frame, tuple(Frame))
+        _one_of("reward", self.reward, REWARDS)
+        _one_of("observation", self.observation, OBSERVATIONS)
+        if self.image_size not in IMAGE_SIZES:
+            limits = f"{IMAGE_SIZES.start} to {IMAGE_SIZES.stop - 1} pixels"
+            raise ConfigError("env.image_size", expected=limits, got=self.image_size)
+        if self.observation != "state" and not self.cameras:
+            raise ConfigError("env.cameras", expected="a camera for image observations", got="none")
+        for name in ("translation_scale", "rotation_scale"):
+            if not 0.0 < getattr(self, name) < 1.0:
+                raise ConfigError(f"env.{name}", expected="above 0 and below 1 a step", got=getattr(self, name))
+        if not 1.0 <= self.rate_hz <= 200.0:
+            raise ConfigError("env.rate_hz", expected="1 to 200 Hz", got=self.rate_hz)
+        if self.max_steps < 1:
+            raise ConfigError("env.max_steps", expected="1 or more", got=self.max_steps)
+
+
+def require_range(name: str, value: float, low: float, high: float, unit: str) -> None:
+    """Check that a config value lies in [low, high].
+
+    Raises:
+        ConfigError: If it does not.
+    """
+    if not low <= value <= high:
+        raise ConfigError(f"env.{name}", expected=f"{low} to {high} {unit}", got=value)
+
+
+def _one_of(name: str, value: str, known: "tuple[str, ...] | dict[str, tuple[ActionKind, ...]]") -> None:
+    if value not in known:
+        raise ConfigError(f"env.{name}", expected="a known name", got=f"'{value}'", fix=nearest(value, known))

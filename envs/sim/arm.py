@@ -1,0 +1,172 @@
+"""A simulated arm: the driver that turns set-points into servo targets of a MuJoCo world."""
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robolearn.core.errors import ConfigError, DriverError, SpecError, nearest
+from robolearn.core.geometry import Pose, Vector, quat_conjugate, quat_rotate
+from robolearn.core.robot import CommandMode, RobotCommand, RobotSpec, RobotState
+from robolearn.envs.sim.kinematics import Kinematics
+from robolearn.envs.sim.motion import Motion
+from robolearn.envs.sim.world import World
+
+SLACK = 0.1
+"""rad by which servo targets may lead the measured joints when the arm is told to hold."""
+
+
+class SimArm:
+    """One arm of a world; a `RobotDriver` and a `Snapshot`.
+
+    See `Motion` for what a set-point does over time. The servos get position targets with the velocity fed forward,
+    so that they follow without lag as far as their torque limits allow.
+    """
+
+    def __init__(self, world: World, name: str) -> None:
+        if name not in world.arms:
+            raise ConfigError("arm", expected="an arm of the world", got=name, fix=nearest(name, world.arms))
+        arm, model, data = world.arms[name], world.model, world.data
+        self.kinematics = Kinematics(arm)
+        self._world = world
+        self._spec = arm.spec
+        self._data = data
+        joints = [model.joint(f"{name}/{joint}") for joint in arm.joints]
+        fingers = [model.joint(f"{name}/{joint}") for joint in arm.gripper_joints]
+        self._q = np.array([int(j.qposadr[0]) for j in joints])
+        self._dof = np.array([int(j.dofadr[0]) for j in joints])
+        self._fingers = np.array([int(j.qposadr[0]) for j in fingers])
+        self._fingers_dof = np.array([int(j.dofadr[0]) for j in fingers])
+        self._servos = np.array([model.actuator(f"{name}/{servo}").id for servo in arm.actuators])
+        self._lag_s = model.actuator_biasprm[self._servos, 2] / model.actuator_biasprm[self._servos, 1]
+        self._grip = model.actuator(f"{name}/{arm.gripper_actuator}").id
+        self._bodies = np.array([model.body(f"{name}/{body}").id for body in arm.tool_bodies])
+        self._root = int(model.body_rootid[self._bodies[0]])
+        base = model.body(f"{name}/{arm.base_body}").id
+        self._base = Pose(data.xpos[base].copy(), data.xquat[base].copy())
+        self._width_max = arm.spec.gripper_max_m or 1.0
+        self._width_speed = arm.gripper_speed
+        self._width = self._width_target = self._width_max
+        self._motion = Motion(self.kinematics, world.clock.period_s)
+        self._cached: tuple[int, RobotState] | None = None
+        self.reset()
+        world.every_tick(self._tick)
+
+    @property
+    def spec(self) -> RobotSpec:
+        """Return what the arm is."""
+        return self._spec
+
+    @property
+    def base_in_world(self) -> Pose:
+        """Return where the base stands."""
+        return self._base
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def command(self, command: RobotCommand) -> None:
+        """Take a new set-point, to be reached within one control period.
+
+        Raises:
+            DriverError: If the arm does not support the mode.
+            SpecError: If the target does not have the mode's shape or is not finite.
+        """
+        mode = command.mode
+        if mode not in self._spec.modes:
+            raise DriverError(f"arm '{self._spec.name}'", expected=f"a mode of {self._spec.modes}", got=mode)
+        size = _SIZES.get(mode, self._q.size)
+        if command.target.shape != (size,) or not np.isfinite(command.target).all():
+            raise SpecError(f"{mode} target", expected=f"{size} finite numbers", got=command.target.tolist())
+        self._motion.start(mode, command.target, command.valid_for_s)
+        if command.gripper is not None:
+            self._width_target = min(max(command.gripper, 0.0), 1.0) * self._width_max
+
+    def state(self) -> RobotState:
+        """Return the state at this simulated instant."""
+        if self._cached is not None and self._cached[0] == self._world.version:
+            return self._cached[1]
+        data = self._data
+        q, dq = data.qpos[self._q], data.qvel[self._dof]
+        pose, twist = self.kinematics.motion(q, dq)
+        width = float(data.qpos[self._fingers].sum()) / self._width_max
+        state = RobotState(
+            stamp_ns=self._world.clock.now_ns(),
+            clock_id=self._world.clock.clock_id,
+            q=q,
+            dq=dq,
+            pose_tool_in_base=pose,
+            twist=twist,
+            wrench=self._wrench(pose),
+            gripper=min(max(width, 0.0), 1.0),
+        )
+        self._cached = (self._world.version, state)
+        return state
+
+    def stop(self) -> None:
+        """Hold the joints where they are commanded to be, at most `SLACK` from where they are."""
+        q = self._data.qpos[self._q]
+        self._motion.hold(np.clip(self._motion.q, q - SLACK, q + SLACK))
+        self._width_target = self._width
+
+    def reset(self, q: NDArray[np.float64] | None = None) -> None:
+        """Teleport to joint angles (n,) rad, home if None, at rest with an open gripper, and clear the set-point.
+
+        Raises:
+            DriverError: If the angles are not (n,) numbers within the joint limits.
+        """
+        wanted = np.array(self._spec.q_home if q is None else q, np.float64)
+        inside = wanted.shape == self._q.shape and bool(
+            ((wanted >= self._spec.q_min) & (wanted <= self._spec.q_max)).all()
+        )
+        if not inside:
+            raise DriverError(f"reset of arm '{self._spec.name}'", expected="angles within limits", got=wanted.tolist())
+        self._motion.hold(wanted)
+        self._width = self._width_target = self._width_max
+        data = self._data
+        data.qpos[self._q] = wanted
+        data.qpos[self._fingers] = self._width_max / self._fingers.size
+        data.qvel[self._dof] = 0.0
+        data.qvel[self._fingers_dof] = 0.0
+        self._drive(np.zeros_like(wanted))
+        self._world.refresh()
+
+    def save(self) -> dict[str, NDArray[np.generic]]:
+        """Return the set-point and how far it is approached; what moves is saved by the world."""
+        return {**self._motion.save(), "width": np.array([self._width, self._width_target])}
+
+    def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        """Put back what `save` returned."""
+        self._motion.restore({name: value for name, value in state.items() if name != "width"})
+        self._width, self._width_target = np.array(state["width"], np.float64).tolist()
+        self._cached = None
+
+    def _tick(self, dt: float) -> None:
+        reach = self._width_speed * dt
+        self._width += min(max(self._width_target - self._width, -reach), reach)
+        self._drive(self._motion.tick(dt))
+
+    def _drive(self, dq: Vector) -> None:
+        """Set the servos' targets: the lag of a damped servo, kv / kp, is made up for by the commanded speed."""
+        self._data.ctrl[self._servos] = self._motion.q + self._lag_s * dq
+        self._data.ctrl[self._grip] = self._width / self._fingers.size
+
+    def _wrench(self, pose_tool_in_base: Pose) -> Vector:
+        """Return what the world exerts on the hand (6,), at the tool, in base: N and N m."""
+        total = self._world.contact_forces()[self._bodies].sum(axis=0)
+        if not total.any():
+            return np.zeros(6)
+        to_base = quat_conjugate(self._base.quat_wxyz)
+        force, torque = quat_rotate(to_base, total[3:]), quat_rotate(to_base, total[:3])
+        centre = quat_rotate(to_base, self._data.subtree_com[self._root] - self._base.position)
+        return np.concatenate([force, torque + np.cross(centre - pose_tool_in_base.position, force)])
+
+
+_SIZES = {CommandMode.POSE: 7, CommandMode.TWIST: 6}

@@ -1,0 +1,111 @@
+"""Forward and inverse kinematics of one arm by itself; all poses are of the tool in the arm's base."""
+
+import mujoco
+import numpy as np
+
+from robolearn.core.errors import DriverError
+from robolearn.core.geometry import Pose, Vector, rotation_error
+from robolearn.envs.sim.model import ArmModel
+
+DAMPING = 1e-4
+"""Added to the eigenvalues of J J^T (m^2, rad^2): what keeps steps finite at singular configurations."""
+POSTURE_RATE = 1.0
+"""1/s at which free motion returns to the home posture."""
+MARGIN = 0.01
+"""rad that solutions stay inside the joint limits."""
+
+
+class Kinematics:
+    """Where the tool is at given joint angles, and which joint angles bring it somewhere."""
+
+    def __init__(self, arm: ArmModel) -> None:
+        self.spec = arm.spec
+        self._model = mujoco.MjModel.from_xml_path(str(arm.path))
+        self._data = mujoco.MjData(self._model)
+        joints = [self._model.joint(name) for name in arm.joints]
+        self._q = np.array([int(j.qposadr[0]) for j in joints])
+        self._dof = np.array([int(j.dofadr[0]) for j in joints])
+        self._site = self._model.site(arm.tool_site).id
+        self._site_position = self._data.site_xpos[self._site]
+        self._site_matrix = self._data.site_xmat[self._site]
+        self._jacobian = np.zeros((6, self._model.nv))
+        self._quat = np.zeros(4)
+        self._low = np.array(arm.spec.q_min) + MARGIN
+        self._high = np.array(arm.spec.q_max) - MARGIN
+        self._dq_max = np.array(arm.spec.dq_max)
+        self._home = np.array(arm.spec.q_home)
+        self._damping = DAMPING * np.eye(6)
+
+    def pose(self, q: Vector) -> Pose:
+        """Return the tool pose at joint angles (n,) rad."""
+        self._data.qpos[self._q] = q
+        mujoco.mj_kinematics(self._model, self._data)
+        return self._site_pose()
+
+    def jacobian(self, q: Vector) -> Vector:
+        """Return J (6, n): tool twist in base (m/s, rad/s) = J dq."""
+        self.pose(q)
+        return self._site_jacobian()
+
+    def motion(self, q: Vector, dq: Vector) -> tuple[Pose, Vector]:
+        """Return the tool pose and its twist (6,) in base."""
+        pose = self.pose(q)
+        return pose, self._site_jacobian() @ dq
+
+    def follow(self, q: Vector, target: Pose, dt: float, posture_rate: float = POSTURE_RATE) -> Vector:
+        """Return joint angles (n,) one small step of `dt` s nearer to `target`.
+
+        Damped least squares with a pull towards the home posture in the null space; respects joint limits, and
+        joint speeds by slowing all joints alike. Source: Buss, "Introduction to Inverse Kinematics", 2004, sec. 5-6.
+        """
+        pose = self.pose(q)
+        jacobian = self._site_jacobian()
+        error = np.concatenate(
+            [target.position - pose.position, rotation_error(target.quat_wxyz, pose.quat_wxyz)],
+        )
+        posture = min(posture_rate * dt, 1.0) * (self._home - q)
+        step = self._solve(jacobian, error, posture)
+        blocked = ((q + step) < self._low) | ((q + step) > self._high)
+        if blocked.any():
+            at_limit = np.clip(q, self._low, self._high) - q
+            jacobian[:, blocked] = 0.0
+            step = np.where(blocked, at_limit, self._solve(jacobian, error, posture))
+            step = np.clip(q + step, self._low, self._high) - q
+        slowest = float((np.abs(step) / self._dq_max).max()) / dt
+        return q + (step / slowest if slowest > 1.0 else step)
+
+    def solve(
+        self, target: Pose, q_start: Vector | None = None, tolerance: float = 1e-5, iterations: int = 200
+    ) -> Vector:
+        """Return joint angles (n,) that bring the tool to `target` within `tolerance` (m and rad).
+
+        Raises:
+            DriverError: If none are found near `q_start`, home if None.
+        """
+        q = self._home.copy() if q_start is None else np.array(q_start, np.float64)
+        pose = self.pose(q)
+        for iteration in range(iterations):
+            pose = self.pose(q)
+            turn = rotation_error(target.quat_wxyz, pose.quat_wxyz)
+            if float(np.abs(target.position - pose.position).max()) < tolerance and np.abs(turn).max() < tolerance:
+                return q
+            q = self.follow(q, target, dt=0.1, posture_rate=POSTURE_RATE * 0.9**iteration)
+        raise DriverError(
+            f"inverse kinematics of arm '{self.spec.name}'",
+            expected=f"a reachable pose, got within {tolerance} m and rad",
+            got=f"position {target.position.round(3).tolist()}, nearest {pose.position.round(3).tolist()}",
+            fix="move the pose into the arm's reach, away from joint limits",
+        )
+
+    def _solve(self, jacobian: Vector, error: Vector, posture: Vector) -> Vector:
+        gram = jacobian @ jacobian.T + self._damping
+        return posture + jacobian.T @ np.linalg.solve(gram, error - jacobian @ posture)
+
+    def _site_pose(self) -> Pose:
+        mujoco.mju_mat2Quat(self._quat, self._site_matrix)
+        return Pose(self._site_position.copy(), self._quat.copy())
+
+    def _site_jacobian(self) -> Vector:
+        mujoco.mj_comPos(self._model, self._data)
+        mujoco.mj_jacSite(self._model, self._data, self._jacobian[:3], self._jacobian[3:], self._site)
+        return self._jacobian[:, self._dof]

@@ -1,0 +1,61 @@
+"""What a simulated arm is made of, and how arms and a scene become one MuJoCo model."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import mujoco
+
+from robolearn.core.robot import RobotSpec
+
+
+@dataclass(kw_only=True, slots=True, frozen=True)
+class ArmModel:
+    """An MJCF file of an arm with a parallel gripper, and which of its elements play which part."""
+
+    path: Path
+    spec: RobotSpec
+    joints: tuple[str, ...]
+    actuators: tuple[str, ...]
+    """Position servos, one a joint, in the order of `joints`."""
+    base_body: str
+    tool_site: str
+    """Its pose is the tool pose; its body and the gripper's are `tool_bodies`, whose contacts are the wrench."""
+    tool_bodies: tuple[str, ...]
+    gripper_actuator: str
+    """Position servo of one finger."""
+    gripper_joints: tuple[str, ...]
+    """Slides, 0 closed; together they travel `spec.gripper_max_m`."""
+    gripper_speed: float
+    """m/s of the opening."""
+
+
+@dataclass(kw_only=True, slots=True, frozen=True)
+class Placement:
+    """Where the base of an arm stands in the world."""
+
+    position: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    quat_wxyz: tuple[float, float, float, float] = (1.0, 0.0, 0.0, 0.0)
+
+
+Scene = Callable[[mujoco.MjSpec], None]
+"""Adds what surrounds the arms: floor, lights, objects, cameras."""
+
+
+def compile_world(
+    arms: Mapping[str, ArmModel], placements: Mapping[str, Placement], scene: Scene, timestep_s: float
+) -> mujoco.MjModel:
+    """Return one model of a scene and its arms; the elements of an arm are named `<arm>/<element>`."""
+    spec = mujoco.MjSpec()
+    spec.option.timestep = timestep_s
+    spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    spec.option.cone = mujoco.mjtCone.mjCONE_PYRAMIDAL  # elliptic with a high impratio ejects grasped objects
+    spec.option.impratio = 1.0
+    spec.visual.headlight.active = 0
+    spec.visual.map.znear = 0.01
+    scene(spec)
+    for name, arm in arms.items():
+        place = placements.get(name, Placement())
+        frame = spec.worldbody.add_frame(pos=list(place.position), quat=list(place.quat_wxyz))
+        spec.attach(mujoco.MjSpec.from_file(str(arm.path)), prefix=f"{name}/", frame=frame)
+    return spec.compile()

@@ -1,0 +1,109 @@
+"""Off-screen pictures of a MuJoCo model, fast or pretty: render flags and tessellation decide what a frame costs."""
+
+import threading
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from robolearn.core.errors import DriverError
+from robolearn.envs.sim import gl
+
+
+@dataclass(kw_only=True, slots=True, frozen=True)
+class RenderProfile:
+    """How much work goes into a frame."""
+
+    effects: bool
+    """Shadows, reflections, sky and haze."""
+    samples: int
+    """Samples per pixel against jagged edges; 0 for none."""
+    slices: int
+    """Faces around a cylinder or sphere; the largest single cost with software OpenGL."""
+    stacks: int
+    """Faces along it."""
+    quads: int
+    """Faces along the edge of a box or plane."""
+    groups: tuple[int, ...]
+    """Geom groups that are drawn: 1 everything, 2 what only looks nice."""
+    shadow_size: int = 0
+
+
+CHEAP = RenderProfile(effects=False, samples=0, slices=10, stacks=6, quads=1, groups=(0, 1))
+PRETTY = RenderProfile(effects=True, samples=4, slices=48, stacks=24, quads=4, groups=(0, 1, 2), shadow_size=2048)
+PROFILES = {"cheap": CHEAP, "pretty": PRETTY}
+_EFFECTS = ("SHADOW", "REFLECTION", "SKYBOX", "HAZE")
+
+
+class Renderer:
+    """Draws one model in one profile; must be used by the thread that made it."""
+
+    def __init__(self, model: mujoco.MjModel, profile: RenderProfile, height: int, width: int) -> None:
+        self.height = height
+        self.width = width
+        self._model = model
+        self._shared = gl.context()
+        self._thread = threading.get_ident()
+        self._context: mujoco.MjrContext | None = _make_context(model, profile, height, width)
+        self._shared.active = None
+        self._shared.users.add(self)
+        self._scene = mujoco.MjvScene(model, maxgeom=model.ngeom + 50)
+        for name in _EFFECTS:
+            self._scene.flags[getattr(mujoco.mjtRndFlag, f"mjRND_{name}")] = profile.effects
+        self._option = mujoco.MjvOption()
+        self._option.geomgroup[:] = 0
+        self._option.geomgroup[list(profile.groups)] = 1
+        self._option.sitegroup[:] = 0
+        self._camera = mujoco.MjvCamera()
+        self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
+        self._camera.fixedcamid = 0
+        self._views: dict[tuple[int, int], tuple[mujoco.MjrRect, NDArray[np.uint8]]] = {}
+
+    def update(self, data: mujoco.MjData) -> None:
+        """Take over where everything is; needed once per simulated instant, for any number of cameras."""
+        category = mujoco.mjtCatBit.mjCAT_ALL
+        mujoco.mjv_updateScene(self._model, data, self._option, None, self._camera, category, self._scene)
+
+    def draw(self, data: mujoco.MjData, camera_id: int, height: int, width: int) -> NDArray[np.uint8]:
+        """Return a picture (H, W, 3) RGB, owned by the caller, of what `update` has seen.
+
+        Raises:
+            DriverError: If the renderer is closed, or called from another thread than the one that made it.
+        """
+        if self._context is None or threading.get_ident() != self._thread:
+            state = "a closed renderer" if self._context is None else "a call from another thread"
+            raise DriverError("rendering", expected="the thread that first rendered this world", got=state)
+        if self._shared.active is not self:
+            mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
+            self._shared.active = self
+        view, pixels = self._view(height, width)
+        self._camera.fixedcamid = camera_id
+        mujoco.mjv_updateCamera(self._model, data, self._camera, self._scene)
+        mujoco.mjr_render(view, self._scene, self._context)
+        mujoco.mjr_readPixels(pixels, None, view, self._context)
+        return pixels[::-1].copy()
+
+    def close(self) -> None:
+        """Free the framebuffer; may be called twice."""
+        if self._context is not None:
+            self._context.free()
+            self._context = None
+            self._shared.active = None
+
+    def _view(self, height: int, width: int) -> tuple[mujoco.MjrRect, NDArray[np.uint8]]:
+        found = self._views.get((height, width))
+        if found is None:
+            found = mujoco.MjrRect(0, 0, width, height), np.empty((height, width, 3), np.uint8)
+            self._views[height, width] = found
+        return found
+
+
+def _make_context(model: mujoco.MjModel, profile: RenderProfile, height: int, width: int) -> mujoco.MjrContext:
+    """Upload the model to the GPU; MuJoCo reads size and tessellation from the model, at this moment only."""
+    quality, screen = model.vis.quality, model.vis.global_
+    quality.offsamples = profile.samples
+    quality.shadowsize = profile.shadow_size
+    quality.numslices, quality.numstacks, quality.numquads = profile.slices, profile.stacks, profile.quads
+    screen.offheight, screen.offwidth = height, width
+    return mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)

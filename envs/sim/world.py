@@ -1,0 +1,188 @@
+"""One MuJoCo world: physics in fixed steps, pictures, and snapshots; arms and cameras are views of it."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from robolearn.core.clock import SimClock
+from robolearn.core.errors import ConfigError, SpecError, nearest
+from robolearn.core.geometry import Pose, Vector
+from robolearn.envs.sim.model import ArmModel, Placement, Scene, compile_world
+from robolearn.envs.sim.render import PROFILES, Renderer
+
+TIMESTEP_S = 0.005
+SUBSTEPS = 4
+"""Physics steps between two updates of the arms' servo targets (20 ms)."""
+_STATE = mujoco.mjtState.mjSTATE_INTEGRATION
+
+
+class World:
+    """A scene with arms in it, advanced by its `clock`.
+
+    Args:
+        arms: Arm models by name.
+        scene: Adds what surrounds the arms.
+        period_s: Control period; what one `clock.wait()` simulates.
+        placements: Where the bases stand; the origin where not named.
+    """
+
+    def __init__(
+        self,
+        arms: Mapping[str, ArmModel],
+        scene: Scene,
+        *,
+        period_s: float,
+        placements: Mapping[str, Placement] | None = None,
+    ) -> None:
+        self.arms = dict(arms)
+        self.model = compile_world(arms, placements or {}, scene, TIMESTEP_S)
+        self.data = mujoco.MjData(self.model)
+        self.clock = SimClock(period_s, self.advance)
+        self.cameras = self._camera_ids()
+        self.version = 0
+        """Changes whenever anything in the world may have changed."""
+        self._tickers: list[Callable[[float], None]] = []
+        self._debt_s = 0.0
+        self._renderers: dict[str, Renderer] = {}
+        self._drawn: dict[str, int] = {}
+        self._forces_version = -1
+        self.refresh()
+
+    def every_tick(self, ticker: Callable[[float], None]) -> None:
+        """Have `ticker(dt)` called before every `SUBSTEPS` physics steps, to set what the servos follow."""
+        self._tickers.append(ticker)
+
+    def advance(self, seconds: float) -> None:
+        """Simulate; what is not a whole number of physics steps is carried over to the next call."""
+        self._debt_s += seconds
+        steps = int(self._debt_s / TIMESTEP_S + 1e-6)
+        self._debt_s -= steps * TIMESTEP_S
+        while steps > 0:
+            count = min(SUBSTEPS, steps)
+            for ticker in self._tickers:
+                ticker(count * TIMESTEP_S)
+            mujoco.mj_step(self.model, self.data, nstep=count)
+            steps -= count
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Recompute where everything is, after `qpos` has changed."""
+        mujoco.mj_kinematics(self.model, self.data)
+        mujoco.mj_camlight(self.model, self.data)
+        self.version += 1
+
+    def reset(self) -> None:
+        """Put everything back to where the model was compiled; arms are reset by their drivers."""
+        mujoco.mj_resetData(self.model, self.data)
+        self._debt_s = 0.0
+        self.refresh()
+
+    def place(self, body: str, pose: Pose) -> None:
+        """Put a free body somewhere, at rest; several calls need one `refresh`.
+
+        Raises:
+            SpecError: If there is no such body or it has no free joint.
+        """
+        address, velocity = self._free_joint(body)
+        self.data.qpos[address : address + 7] = pose.to_array()
+        self.data.qvel[velocity : velocity + 6] = 0.0
+
+    def pose(self, body: str) -> Pose:
+        """Return the pose of a body in the world."""
+        found = self.data.body(body)
+        return Pose(found.xpos.copy(), found.xquat.copy())
+
+    def touching(self, geom: str, other: str) -> bool:
+        """Return whether two geoms are in contact."""
+        pair = {self.model.geom(geom).id, self.model.geom(other).id}
+        return any(set(ids) == pair for ids in self.data.contact.geom.tolist())
+
+    def contact_forces(self) -> Vector:
+        """Return what touches each body (nbody, 6): torque, then force, about the centre of mass of its kinematic tree."""
+        if self._forces_version != self.version:
+            mujoco.mj_rnePostConstraint(self.model, self.data)
+            self._forces_version = self.version
+        return self.data.cfrc_ext
+
+    def render(self, camera: str, height: int, width: int, profile: str = "cheap") -> NDArray[np.uint8]:
+        """Return a picture (H, W, 3) RGB of this instant, owned by the caller.
+
+        Raises:
+            ConfigError: If the camera or profile is unknown.
+            DriverError: If no OpenGL backend works, or another thread has rendered this world before.
+        """
+        camera_id = self.camera_id(camera)
+        renderer = self._renderer(profile, height, width)
+        if self._drawn.get(profile) != self.version:
+            renderer.update(self.data)
+            self._drawn[profile] = self.version
+        return renderer.draw(self.data, camera_id, height, width)
+
+    def camera_id(self, camera: str) -> int:
+        """Return the model's number of a camera.
+
+        Raises:
+            ConfigError: If it is unknown.
+        """
+        found = self.cameras.get(camera)
+        if found is None:
+            raise ConfigError("camera", expected="a camera of the scene", got=camera, fix=nearest(camera, self.cameras))
+        return found
+
+    def save(self) -> dict[str, NDArray[np.generic]]:
+        """Return the physics state; the set-points of the arms are saved by their drivers."""
+        physics = np.empty(mujoco.mj_stateSize(self.model, _STATE))
+        mujoco.mj_getState(self.model, self.data, physics, _STATE)
+        return {"physics": physics, "debt": np.array(self._debt_s), "forces": self.contact_forces().copy()}
+
+    def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        """Put back what `save` returned.
+
+        Raises:
+            SpecError: If it was saved from another model.
+        """
+        physics = np.array(state["physics"], np.float64)
+        if physics.size != mujoco.mj_stateSize(self.model, _STATE):
+            expected = f"{mujoco.mj_stateSize(self.model, _STATE)} numbers"
+            raise SpecError("world snapshot", expected=expected, got=f"{physics.size}", fix="was it saved elsewhere?")
+        mujoco.mj_setState(self.model, self.data, physics, _STATE)
+        self._debt_s = float(state["debt"])
+        self.refresh()
+        self.data.cfrc_ext[:] = state["forces"]
+        self._forces_version = self.version
+
+    def close(self) -> None:
+        """Free what rendering holds; may be called twice, and rendering again takes it anew."""
+        for renderer in self._renderers.values():
+            renderer.close()
+        self._renderers.clear()
+
+    def _renderer(self, profile: str, height: int, width: int) -> Renderer:
+        found = self._renderers.get(profile)
+        if found is not None and found.height >= height and found.width >= width:
+            return found
+        if profile not in PROFILES:
+            raise ConfigError("render profile", expected="a profile", got=profile, fix=nearest(profile, PROFILES))
+        if found is not None:
+            found.close()
+            height, width = max(height, found.height), max(width, found.width)
+        self._drawn[profile] = -1
+        self._renderers[profile] = Renderer(self.model, PROFILES[profile], height, width)
+        return self._renderers[profile]
+
+    def _camera_ids(self) -> dict[str, int]:
+        """Return public camera names: an arm's camera keeps its own name where there is one arm only."""
+        names: Sequence[str] = [self.model.camera(i).name for i in range(self.model.ncam)]
+        alone = len(self.arms) == 1
+        return {(n.rsplit("/", 1)[-1] if alone else n.replace("/", "_")): i for i, n in enumerate(names)}
+
+    def _free_joint(self, body: str) -> tuple[int, int]:
+        names = [self.model.body(i).name for i in range(self.model.nbody)]
+        if body not in names:
+            raise SpecError("body", expected="a body of the scene", got=body, fix=nearest(body, names))
+        joint = int(self.model.body(body).jntadr[0])
+        if joint < 0 or self.model.jnt_type[joint] != mujoco.mjtJoint.mjJNT_FREE:
+            raise SpecError(f"body '{body}'", expected="a free joint", got="none")
+        return int(self.model.jnt_qposadr[joint]), int(self.model.jnt_dofadr[joint])

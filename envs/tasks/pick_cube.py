@@ -1,0 +1,161 @@
+"""Pick-cube: grasp a cube that lies anywhere in a square on the table, and lift it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import mujoco
+import numpy as np
+from typing_extensions import override
+
+from robolearn.core.errors import ConfigError
+from robolearn.core.geometry import Pose, Vector, quat_from_rotvec
+from robolearn.core.robot import RobotState
+from robolearn.envs.config import EnvConfig, require_range
+from robolearn.envs.robot_env import RobotEnv
+from robolearn.envs.tasks.base import TOUCHES_ALL, CartesianExpert, SimTask, tabletop, turned_down, yaw_of
+from robolearn.safety import SafetyLimits
+
+HALF = 0.0225
+"""Half an edge of the cube, m."""
+CENTRE = (0.5, 0.0)
+"""Middle of the square in which the cube starts, m in base."""
+NEAR_M = 0.03
+"""A cube within this of the tool, when it is up, is held and not thrown."""
+
+
+def workspace() -> SafetyLimits:
+    """Return the limits of table-top work: fingertips, 15 mm below the tool, stay off the table."""
+    return SafetyLimits(workspace_low=(0.3, -0.25, 0.018), workspace_high=(0.7, 0.25, 0.4))
+
+
+@dataclass(kw_only=True, slots=True)
+class PickCubeConfig(EnvConfig):
+    """Lift a cube from the table."""
+
+    cube_range: float = 0.2
+    """Edge of the square in which the cube starts, m."""
+    yaw: float = math.pi
+    """The cube starts turned by up to this in either direction, rad."""
+    lift_height: float = 0.1
+    """How far above the table the cube's underside must be, m."""
+    safety: SafetyLimits = field(default_factory=workspace)
+
+    def __post_init__(self) -> None:
+        EnvConfig.__post_init__(self)
+        require_range("cube_range", self.cube_range, 0.0, 0.3, "m")
+        require_range("yaw", self.yaw, 0.0, math.pi, "rad")
+        require_range("lift_height", self.lift_height, 0.02, 0.25, "m")
+        if not self.action.endswith("gripper"):
+            raise ConfigError("env.action", expected="an action with a gripper", got=self.action)
+
+
+class PickCube(SimTask):
+    """The cube's underside must be `lift_height` above the table, and the cube between the fingers."""
+
+    weights: ClassVar[Mapping[str, float]] = {"reach": 0.2, "grasp": 0.2, "lift": 0.4}
+
+    def __init__(self, cfg: PickCubeConfig) -> None:
+        super().__init__(cfg)
+        self.lift_height = cfg.lift_height
+        self._range, self._yaw = cfg.cube_range, cfg.yaw
+
+    @override
+    def scene(self, spec: mujoco.MjSpec) -> None:
+        tabletop(spec)
+        cube = spec.worldbody.add_body(name="cube", pos=[*CENTRE, HALF])
+        cube.add_freejoint()
+        cube.add_geom(
+            name="cube",
+            type=mujoco.mjtGeom.mjGEOM_BOX,
+            size=[HALF] * 3,
+            mass=0.1,
+            rgba=[0.85, 0.16, 0.12, 1],
+            group=1,
+            friction=[1.0, 0.01, 0.0001],
+            **TOUCHES_ALL,
+        )
+
+    @override
+    def place(self, rng: np.random.Generator, options: Mapping[str, object]) -> None:
+        x, y = np.array(CENTRE) + rng.uniform(-0.5, 0.5, 2) * self._range
+        yaw = rng.uniform(-self._yaw, self._yaw)
+        self.world.place("cube", Pose(np.array([x, y, HALF]), quat_from_rotvec(np.array([0.0, 0.0, yaw]))))
+
+    @override
+    def start_pose(self, rng: np.random.Generator) -> Pose:
+        offset = rng.uniform(-1.0, 1.0, 3) * (0.05, 0.05, 0.03)
+        return Pose(np.array([0.46, 0.0, 0.2]) + offset, turned_down(rng.uniform(-0.2, 0.2)))
+
+    @override
+    def terms(self, state: RobotState) -> dict[str, float]:
+        assert state.pose_tool_in_base is not None
+        cube = self.world.pose("cube").position
+        distance = float(np.linalg.norm(cube - state.pose_tool_in_base.position))
+        lift = (float(cube[2]) - HALF) / self.lift_height
+        return {
+            "reach": 1.0 - math.tanh(5.0 * distance),
+            "grasp": float(self.held()),
+            "lift": min(max(lift, 0.0), 1.0),
+        }
+
+    @override
+    def success(self, state: RobotState) -> bool:
+        assert state.pose_tool_in_base is not None
+        cube = self.world.pose("cube").position
+        near = float(np.linalg.norm(cube - state.pose_tool_in_base.position)) < NEAR_M
+        return near and self.held() and bool(cube[2] - HALF >= self.lift_height)
+
+    @override
+    def privileged(self) -> dict[str, Sequence[float]]:
+        pose = self.world.pose("cube")
+        yaw = yaw_of(pose.quat_wxyz)
+        return {
+            "cube_position": pose.position.tolist(),
+            "cube_quat_wxyz": pose.quat_wxyz.tolist(),
+            "cube_symmetric_yaw": [math.sin(4.0 * yaw), math.cos(4.0 * yaw)],
+        }
+
+    @override
+    def expert(self, env: RobotEnv, rng: np.random.Generator) -> "PickCubeExpert":
+        return PickCubeExpert(env, self, rng)
+
+    def held(self) -> bool:
+        """Return whether both finger pads touch the cube."""
+        return self.world.touching("cube", "arm/left_pad") and self.world.touching("cube", "arm/right_pad")
+
+
+class PickCubeExpert(CartesianExpert):
+    """Comes down along a funnel above the cube, turning the short way, closes, and lifts."""
+
+    LIFT_TO = 0.05
+    """m that the lift aims beyond what success needs."""
+
+    def __init__(self, env: RobotEnv, task: PickCube, rng: np.random.Generator) -> None:
+        super().__init__(env, task.arm, rng)
+        self._task = task
+        self._top = task.lift_height + HALF + self.LIFT_TO
+
+    @override
+    def goal(self, state: RobotState) -> tuple[Vector, float, float]:
+        assert state.pose_tool_in_base is not None
+        assert state.gripper is not None
+        tool, cube = state.pose_tool_in_base, self._task.world.pose("cube")
+        away = float(np.linalg.norm(cube.position[:2] - tool.position[:2]))
+        turn = self._turn(tool.quat_wxyz, cube.quat_wxyz)
+        above = float(tool.position[2] - cube.position[2])
+        there = away < 0.01 and abs(above) < 0.012 and abs(turn) < 0.15
+        if there and self._task.held() and state.gripper * 0.08 < 3.0 * HALF:
+            return np.array([*tool.position[:2], self._top]), 0.0, 0.0
+        if there:
+            return np.array([*cube.position[:2], cube.position[2]]), 0.0, 0.0
+        funnel = 2.0 * max(away - 0.006, 0.0) + 0.15 * max(abs(turn) - 0.1, 0.0)
+        height = float(cube.position[2]) + min(funnel, 0.12)
+        return np.array([cube.position[0], cube.position[1], height]), turn, 1.0
+
+    def _turn(self, tool_wxyz: Vector, cube_wxyz: Vector) -> float:
+        """Return the shorter turn that lines the fingers up with two sides of the cube, rad."""
+        if not self.can_turn():
+            return 0.0
+        return math.remainder(yaw_of(cube_wxyz) - yaw_of(tool_wxyz), 0.5 * math.pi)

@@ -1,0 +1,108 @@
+"""Reach: bring the tool to a ball that hangs anywhere in a box above the table."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import mujoco
+import numpy as np
+from typing_extensions import override
+
+from robolearn.core.geometry import Pose, Vector
+from robolearn.core.robot import RobotState
+from robolearn.envs.config import EnvConfig, require_range
+from robolearn.envs.robot_env import RobotEnv
+from robolearn.envs.tasks.base import CartesianExpert, SimTask, tabletop, turned_down
+from robolearn.envs.tasks.pick_cube import workspace
+from robolearn.safety import SafetyLimits
+
+CENTRE = (0.5, 0.0, 0.16)
+"""Middle of the box in which the ball hangs, m in base."""
+
+
+@dataclass(kw_only=True, slots=True)
+class ReachConfig(EnvConfig):
+    """Touch a ball with the tool."""
+
+    action: str = "xyz"
+    max_steps: int = 30
+    target_range: float = 0.24
+    """Edge of the box in which the ball hangs, m."""
+    tolerance: float = 0.02
+    """Distance between tool and ball that counts as reached, m."""
+    safety: SafetyLimits = field(default_factory=workspace)
+
+    def __post_init__(self) -> None:
+        EnvConfig.__post_init__(self)
+        require_range("target_range", self.target_range, 0.0, 0.25, "m")
+        require_range("tolerance", self.tolerance, 0.002, 0.1, "m")
+
+
+class Reach(SimTask):
+    """The tool must come within `tolerance` of the ball."""
+
+    weights: ClassVar[Mapping[str, float]] = {"reach": 0.5}
+
+    def __init__(self, cfg: ReachConfig) -> None:
+        super().__init__(cfg)
+        self._range, self._tolerance = cfg.target_range, cfg.tolerance
+
+    @override
+    def scene(self, spec: mujoco.MjSpec) -> None:
+        tabletop(spec)
+        ball = spec.worldbody.add_body(name="ball", pos=list(CENTRE), mocap=True)
+        ball.add_geom(
+            type=mujoco.mjtGeom.mjGEOM_SPHERE,
+            size=[0.018, 0, 0],
+            rgba=[0.1, 0.75, 0.3, 1],
+            group=1,
+            contype=0,
+            conaffinity=0,
+        )
+
+    @override
+    def place(self, rng: np.random.Generator, options: Mapping[str, object]) -> None:
+        self.world.data.mocap_pos[0] = np.array(CENTRE) + rng.uniform(-0.5, 0.5, 3) * self._range
+
+    @override
+    def start_pose(self, rng: np.random.Generator) -> Pose:
+        offset = rng.uniform(-1.0, 1.0, 3) * (0.05, 0.05, 0.03)
+        return Pose(np.array([0.46, 0.0, 0.2]) + offset, turned_down(rng.uniform(-0.2, 0.2)))
+
+    @override
+    def terms(self, state: RobotState) -> dict[str, float]:
+        return {"reach": 1.0 - math.tanh(5.0 * self._distance(state))}
+
+    @override
+    def success(self, state: RobotState) -> bool:
+        return self._distance(state) < self._tolerance
+
+    @override
+    def privileged(self) -> dict[str, Sequence[float]]:
+        return {"target_position": self.target().tolist()}
+
+    @override
+    def expert(self, env: RobotEnv, rng: np.random.Generator) -> "ReachExpert":
+        return ReachExpert(env, self, rng)
+
+    def target(self) -> Vector:
+        """Return where the ball is (3,), m in base."""
+        return self.world.data.mocap_pos[0].copy()
+
+    def _distance(self, state: RobotState) -> float:
+        assert state.pose_tool_in_base is not None
+        return float(np.linalg.norm(self.target() - state.pose_tool_in_base.position))
+
+
+class ReachExpert(CartesianExpert):
+    """Goes straight to the ball."""
+
+    def __init__(self, env: RobotEnv, task: Reach, rng: np.random.Generator) -> None:
+        super().__init__(env, task.arm, rng)
+        self._task = task
+
+    @override
+    def goal(self, state: RobotState) -> tuple[Vector, float, float]:
+        del state
+        return self._task.target(), 0.0, 1.0
