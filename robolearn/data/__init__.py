@@ -2,6 +2,16 @@
 
 from robolearn.data.layout import DemoInfo, EpisodeInfo
 from robolearn.data.reader import inspect_demos, read_demos
+from robolearn.data.sheet import contact_sheet, describe_demos
 from robolearn.data.writer import DemoWriter, write_demos
 
-__all__ = ["DemoInfo", "DemoWriter", "EpisodeInfo", "inspect_demos", "read_demos", "write_demos"]
+__all__ = [
+    "DemoInfo",
+    "DemoWriter",
+    "EpisodeInfo",
+    "contact_sheet",
+    "describe_demos",
+    "inspect_demos",
+    "read_demos",
+    "write_demos",
+]
