@@ -1,7 +1,9 @@
 """Composition of simulated envs: a config becomes a world, drivers, a supervisor, a task, and one `RobotEnv`."""
 
+import dataclasses
+from collections.abc import Mapping
 from functools import partial
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import gymnasium as gym
 import numpy as np
@@ -22,6 +24,7 @@ from robolearn.envs.tasks.reach import Reach, ReachConfig
 from robolearn.envs.wrappers.action import ActionTransform
 from robolearn.safety import SupervisedRobot
 
+ConfigT = TypeVar("ConfigT", bound=EnvConfig)
 FILM_SIZE = 480
 RENDER_MODES = ("rgb_array",)
 
@@ -51,6 +54,24 @@ def build_env(cfg: EnvConfig, render_mode: str | None = None) -> RobotEnv:
         renderer=None if render_mode is None else partial(_film, world),
         clear_faults=True,
     )
+
+
+def make_pick_cube(render_mode: str | None = None, **fields: Any) -> RobotEnv:  # noqa: ANN401  (checked by the config)
+    """Build `robolearn/PickCube-v0` from fields of `PickCubeConfig`.
+
+    Raises:
+        ConfigError: If a field is unknown or its value refused.
+    """
+    return build_env(_config(PickCubeConfig, fields), render_mode)
+
+
+def make_reach(render_mode: str | None = None, **fields: Any) -> RobotEnv:  # noqa: ANN401  (checked by the config)
+    """Build `robolearn/Reach-v0` from fields of `ReachConfig`.
+
+    Raises:
+        ConfigError: If a field is unknown or its value refused.
+    """
+    return build_env(_config(ReachConfig, fields), render_mode)
 
 
 def make_task(cfg: EnvConfig) -> SimTask:
@@ -132,6 +153,13 @@ class _OutwardExpert:
             outer = transform.outward(action, transform.context())
             action = cast("Action", np.clip(outer, -1.0, 1.0).astype(np.float32))
         return action
+
+
+def _config(kind: type[ConfigT], fields: Mapping[str, Any]) -> ConfigT:
+    known = {field.name for field in dataclasses.fields(kind)}
+    for name in fields.keys() - known:
+        raise ConfigError(kind.__name__, expected="a known field", got=f"'{name}'", fix=nearest(name, known))
+    return kind(**fields)
 
 
 def _film(world: World) -> NDArray[np.uint8]:

@@ -30,6 +30,7 @@ class Kinematics:
         self._site_matrix = self._data.site_xmat[self._site]
         self._jacobian = np.zeros((6, self._model.nv))
         self._quat = np.zeros(4)
+        self._solution = np.zeros(6)
         self._low = np.array(arm.spec.q_min) + MARGIN
         self._high = np.array(arm.spec.q_max) - MARGIN
         self._dq_max = np.array(arm.spec.dq_max)
@@ -65,8 +66,9 @@ class Kinematics:
         )
         posture = min(posture_rate * dt, 1.0) * (self._home - q)
         step = self._solve(jacobian, error, posture)
-        blocked = ((q + step) < self._low) | ((q + step) > self._high)
-        if blocked.any():
+        reached = q + step
+        if (reached < self._low).any() or (reached > self._high).any():
+            blocked = (reached < self._low) | (reached > self._high)
             at_limit = np.clip(q, self._low, self._high) - q
             jacobian[:, blocked] = 0.0
             step = np.where(blocked, at_limit, self._solve(jacobian, error, posture))
@@ -99,7 +101,9 @@ class Kinematics:
 
     def _solve(self, jacobian: Vector, error: Vector, posture: Vector) -> Vector:
         gram = jacobian @ jacobian.T + self._damping
-        return posture + jacobian.T @ np.linalg.solve(gram, error - jacobian @ posture)
+        mujoco.mju_cholFactor(gram, 0.0)
+        mujoco.mju_cholSolve(self._solution, gram, error - jacobian @ posture)
+        return posture + jacobian.T @ self._solution
 
     def _site_pose(self) -> Pose:
         mujoco.mju_mat2Quat(self._quat, self._site_matrix)

@@ -10,9 +10,8 @@ import numpy as np
 from typing_extensions import override
 
 from robolearn.core.errors import ConfigError, nearest
-from robolearn.core.geometry import Pose, Vector, quat_from_rotvec, quat_multiply, rotation_error
-from robolearn.core.protocols import Event, RobotDriver, StepContext, Task
-from robolearn.core.protocols import Outcome as Outcome
+from robolearn.core.geometry import Pose, Vector, quat_from_rotvec, quat_multiply
+from robolearn.core.protocols import Event, Outcome, RobotDriver, StepContext, Task
 from robolearn.core.robot import CommandMode, RobotState
 from robolearn.core.types import STATE, Action, Array
 from robolearn.envs.action import ActionCodec, SetPoint
@@ -189,9 +188,10 @@ def turned_down(yaw: float) -> Vector:
     return quat_multiply(quat_from_rotvec(np.array([0.0, 0.0, yaw])), TOOL_DOWN)
 
 
-def tilt_error(state_quat_wxyz: Vector, yaw: float) -> float:
-    """Return the angle between an orientation and straight down at `yaw`, rad."""
-    return float(np.linalg.norm(rotation_error(turned_down(yaw), state_quat_wxyz)))
+def near_middle(rng: np.random.Generator) -> Pose:
+    """Return a random tool pose above the middle of the table, pointing down."""
+    offset = rng.uniform(-1.0, 1.0, 3) * (0.05, 0.05, 0.03)
+    return Pose(np.array([0.46, 0.0, 0.2]) + offset, turned_down(rng.uniform(-0.2, 0.2)))
 
 
 def tabletop(spec: mujoco.MjSpec) -> None:
@@ -225,23 +225,24 @@ def tabletop(spec: mujoco.MjSpec) -> None:
         pos=[0.9, 0.8, 1.6],
         dir=[-0.35, -0.5, -0.9],
         castshadow=True,
-        diffuse=[0.55] * 3,
+        diffuse=[0.5] * 3,
         specular=[0.2] * 3,
-        ambient=[0.28] * 3,
+        ambient=[0.0] * 3,
         **_directional(),
     )
     world.add_light(
         name="fill",
         pos=[0.8, -1.0, 1.4],
-        dir=[-0.4, 0.6, -0.6],
+        dir=[-0.5, 0.6, -0.6],
         castshadow=False,
         diffuse=[0.3] * 3,
-        specular=[0] * 3,
-        ambient=[0.05] * 3,
+        specular=[0.0] * 3,
+        ambient=[0.38] * 3,
         **_directional(),
     )
-    look_at(spec, "front", position=(1.02, 0.0, 0.46), target=(0.46, 0.0, 0.07), fovy=45.0)
-    look_at(spec, "film", position=(1.15, -0.75, 0.65), target=(0.36, 0.02, 0.2), fovy=45.0)
+    spec.stat.center, spec.stat.extent = [0.3, 0.0, 0.3], 0.8
+    look_at(spec, "front", position=(0.98, 0.0, 0.56), target=(0.485, 0.0, 0.095), fovy=35.0)
+    look_at(spec, "film", position=(1.35, -0.95, 0.75), target=(0.27, 0.0, 0.27), fovy=40.0)
 
 
 def look_at(

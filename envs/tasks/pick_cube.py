@@ -14,7 +14,7 @@ from robolearn.core.geometry import Pose, Vector, quat_from_rotvec
 from robolearn.core.robot import RobotState
 from robolearn.envs.config import EnvConfig, require_range
 from robolearn.envs.robot_env import RobotEnv
-from robolearn.envs.tasks.base import TOUCHES_ALL, CartesianExpert, SimTask, tabletop, turned_down, yaw_of
+from robolearn.envs.tasks.base import TOUCHES_ALL, CartesianExpert, SimTask, near_middle, tabletop, yaw_of
 from robolearn.safety import SafetyLimits
 
 HALF = 0.0225
@@ -85,8 +85,7 @@ class PickCube(SimTask):
 
     @override
     def start_pose(self, rng: np.random.Generator) -> Pose:
-        offset = rng.uniform(-1.0, 1.0, 3) * (0.05, 0.05, 0.03)
-        return Pose(np.array([0.46, 0.0, 0.2]) + offset, turned_down(rng.uniform(-0.2, 0.2)))
+        return near_middle(rng)
 
     @override
     def terms(self, state: RobotState) -> dict[str, float]:

@@ -13,7 +13,7 @@ from robolearn.core.geometry import Pose, Vector
 from robolearn.core.robot import RobotState
 from robolearn.envs.config import EnvConfig, require_range
 from robolearn.envs.robot_env import RobotEnv
-from robolearn.envs.tasks.base import CartesianExpert, SimTask, tabletop, turned_down
+from robolearn.envs.tasks.base import CartesianExpert, SimTask, near_middle, tabletop
 from robolearn.envs.tasks.pick_cube import workspace
 from robolearn.safety import SafetyLimits
 
@@ -67,8 +67,11 @@ class Reach(SimTask):
 
     @override
     def start_pose(self, rng: np.random.Generator) -> Pose:
-        offset = rng.uniform(-1.0, 1.0, 3) * (0.05, 0.05, 0.03)
-        return Pose(np.array([0.46, 0.0, 0.2]) + offset, turned_down(rng.uniform(-0.2, 0.2)))
+        """Return a pose near the middle, but not where the task would be solved at once."""
+        while True:
+            start = near_middle(rng)
+            if float(np.linalg.norm(start.position - self.target())) > 2.0 * self._tolerance:
+                return start
 
     @override
     def terms(self, state: RobotState) -> dict[str, float]:
