@@ -73,6 +73,24 @@ FULL = WRITER + textwrap.dedent(
         replay.close()
     """
 )
+HALF_FULL = WRITER + textwrap.dedent(
+    """
+    import resource
+    replay = Replay(spec, 1000, directory=Path(sys.argv[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+    for t in range(4):
+        replay.add(step(t, t), 0)
+    try:
+        for t in range(10):
+            replay.add(step(20 + t, t), 1)
+    except DataError as error:
+        print(error)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    for t in range(4, 10):
+        replay.add(step(t, t), 0)
+    replay.close()
+    """
+)
 
 
 @pytest.fixture
@@ -253,6 +271,17 @@ def test_what_did_not_fit_is_written_once_there_is_room(written, tmp_path):
     number = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[0])
     replay = Replay.open(tmp_path / "store", written, 1000)
     assert len(replay) == number + 1
+    check_rows(replay)
+    replay.close()
+
+
+def test_a_row_is_not_written_twice_after_half_a_flush_failed(written, tmp_path):
+    """The demonstrations fit, the other rows do not."""
+    command = [sys.executable, "-c", HALF_FULL, str(tmp_path / "store")]
+    assert "room for the new steps" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    replay = Replay.open(tmp_path / "store", written, 1000)
+    assert len(replay) == 20
+    assert len(replay.episodes()) == 2
     check_rows(replay)
     replay.close()
 

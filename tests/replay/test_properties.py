@@ -29,8 +29,10 @@ def histories(draw, numbered):
     for number in range(draw(st.integers(1, 150))):
         stream = int(rng.integers(streams))
         if rng.random() < drop:
-            history.append((stream, None))
-            if rng.random() < 0.5:  # else what follows the gap is a step in mid-episode
+            kind = rng.integers(3)
+            if kind != 0:  # else the episode is given up in silence
+                history.append((stream, None))
+            if kind != 1:  # else what follows the gap is a step in mid-episode
                 demo_episode.pop(stream, None)
         is_first = stream not in demo_episode
         is_demo = demo_episode.setdefault(stream, bool(demos < MOST_DEMOS and rng.random() < 0.3))
@@ -145,7 +147,7 @@ def test_chunks_are_those_of_the_model(both, drawn, data, capacity, horizon):
         assert (got["action"][i] == np.array(padded)).all()
 
 
-@settings(RELAXED, max_examples=80)
+@settings(RELAXED, max_examples=25)
 @given(data=st.data(), capacity=st.sampled_from([16, 40, 300]))
 def test_going_back_to_a_mark_forgets_what_came_after(spec, run, drawn, data, capacity, tmp_path_factory):
     before, after = drawn(data), drawn(data)

@@ -154,6 +154,7 @@ def test_shares_go_to_those_that_have_something():
     have = {"any": 9, "demo": 4, "online": 5, "intervention": 0}
     assert shares({"demo": 0.25, "online": 0.5, "intervention": 0.25}, have, 9) == {"demo": 3, "online": 6}
     assert shares({"any": 1.0}, have, 10) == {"any": 10}
+    assert shares({"demo": 0.25, "online": 0.75}, have, 5) == {"demo": 1, "online": 4}
     third = {"any": 1 / 3, "demo": 1 / 3, "online": 1 / 3}
     assert sum(shares(third, have, 256).values()) == 256
     assert shares({"demo": 1.0, "online": 0.0}, have, 4) == {"demo": 4}
@@ -238,6 +239,18 @@ def test_nonsense_requests_are_refused(spec, episode):
     ):
         with pytest.raises(SpecError, match=message):
             replay.sample(batch, np.random.default_rng(0))
+
+
+def test_going_back_to_where_one_is_changes_nothing(spec, episode):
+    replay = Replay(spec, 20)
+    for k in range(7):
+        replay.put(episode(5, 10 * k), k % 2)
+    before = replay.sample(BatchSpec(size=64), np.random.default_rng(0))
+    replay.rollback(replay.mark())
+    after = replay.sample(BatchSpec(size=64), np.random.default_rng(0))
+    assert all((before[key] == after[key]).all() for key in before)
+    replay.put(episode(5, 90), 0)
+    assert min(replay.sample(BatchSpec(size=200), np.random.default_rng(0))["index"]) == 48 - 20
 
 
 def test_in_memory_a_mark_is_lost_once_its_rows_are_overwritten(spec, episode):
