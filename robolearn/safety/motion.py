@@ -15,7 +15,7 @@ ZERO: Triple = (0.0, 0.0, 0.0)
 UNBOUNDED: Triple = (math.inf, math.inf, math.inf)
 SLACK = 1.0 + 1e-6
 """Relative tolerance within which a bound counts as met, so that an accepted set-point passes unchanged."""
-_EDGE = 1e-9
+_EDGE = 1e-12
 _BISECTIONS = 12
 
 
