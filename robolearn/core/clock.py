@@ -1,5 +1,6 @@
 """Time: clocks that pace a control loop, and the small counters that schedule work in it."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -129,6 +130,6 @@ class Ratio:
 
 
 def _positive_period(period_s: float) -> float:
-    if period_s <= 0:
-        raise ConfigError("clock period", expected="more than 0 s", got=period_s)
+    if not 0.0 < period_s < math.inf:
+        raise ConfigError("clock period", expected="a finite number of seconds above 0", got=period_s)
     return period_s
