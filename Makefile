@@ -18,7 +18,7 @@ setup: $(STAMP)
 
 $(STAMP): pyproject.toml $(PINS) tools/setup_machine.sh
 	bash tools/setup_machine.sh $(PYTHON)
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install -q -c $(PINS) setuptools
 	$(if $(TORCH_INDEX),$(BIN)/python -m pip install -q --no-deps --index-url $(TORCH_INDEX) $(shell grep '^torch==' $(PINS)))
 	$(BIN)/python -m pip install -q --no-build-isolation -c $(PINS) -e '.[all]'
@@ -45,9 +45,9 @@ bench-setup: $(PEER_STAMP)
 
 $(PEER_STAMP): $(PEER_PINS) pyproject.toml tools/setup_machine.sh
 	bash tools/setup_machine.sh $(PYTHON)
-	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv-peers
 	$(if $(TORCH_INDEX),.venv-peers/bin/python -m pip install -q --no-deps --index-url $(TORCH_INDEX) $(shell grep '^torch==' $(PEER_PINS)))
-	.venv-peers/bin/python -m pip install -q -r $(PEER_PINS)
+	.venv-peers/bin/python -m pip install -q --no-deps -r $(PEER_PINS)
 	.venv-peers/bin/python -m pip install -q --no-build-isolation --no-deps -e .
 	@touch $@
 
