@@ -13,7 +13,7 @@ EVAL_SEEDS = range(20_000, 1_000_000)
 
 def spawn(seed: int, *path: int) -> np.random.Generator:
     """Return the generator of one purpose; equal arguments give equal streams, others are independent."""
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, *path])))
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=path)))
 
 
 def train_seed(run_seed: int, stream: int, episode: int) -> int:
