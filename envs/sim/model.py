@@ -7,6 +7,7 @@ from pathlib import Path
 import mujoco
 
 from robolearn.core.robot import RobotSpec
+from robolearn.envs.sim.scene import SceneBuilder
 
 
 @dataclass(kw_only=True, slots=True, frozen=True)
@@ -38,7 +39,7 @@ class Placement:
     quat_wxyz: tuple[float, float, float, float] = (1.0, 0.0, 0.0, 0.0)
 
 
-Scene = Callable[[mujoco.MjSpec], None]
+Scene = Callable[[SceneBuilder], None]
 """Adds what surrounds the arms: floor, lights, objects, cameras."""
 
 
@@ -53,7 +54,7 @@ def compile_world(
     spec.option.impratio = 1.0
     spec.visual.headlight.active = 0
     spec.visual.map.znear = 0.01
-    scene(spec)
+    scene(SceneBuilder(spec))
     for name, arm in arms.items():
         place = placements.get(name, Placement())
         frame = spec.worldbody.add_frame(pos=list(place.position), quat=list(place.quat_wxyz))

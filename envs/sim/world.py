@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robolearn.core.clock import SimClock
-from robolearn.core.errors import ConfigError, SpecError, nearest
+from robolearn.core.errors import ConfigError, DriverError, SpecError, nearest
 from robolearn.core.geometry import Pose, Vector
 from robolearn.envs.sim.model import ArmModel, Placement, Scene, compile_world
 from robolearn.envs.sim.render import PROFILES, Renderer
@@ -16,6 +16,7 @@ TIMESTEP_S = 0.005
 SUBSTEPS = 4
 """Physics steps between two updates of the arms' servo targets (20 ms)."""
 _STATE = mujoco.mjtState.mjSTATE_INTEGRATION
+_DIVERGED = mujoco.mjtWarning.mjWARN_BADQACC
 
 
 class World:
@@ -41,13 +42,16 @@ class World:
         self.data = mujoco.MjData(self.model)
         self.clock = SimClock(period_s, self.advance)
         self.cameras = self._camera_ids()
+        self._bodies = {self.model.body(i).name: i for i in range(self.model.nbody)}
+        self._geoms = {self.model.geom(i).name: i for i in range(self.model.ngeom) if self.model.geom(i).name}
         self.version = 0
         """Changes whenever anything in the world may have changed."""
         self._tickers: list[Callable[[float], None]] = []
         self._debt_s = 0.0
         self._renderers: dict[str, Renderer] = {}
         self._drawn: dict[str, int] = {}
-        self._forces_version = -1
+        self._touched: set[tuple[int, int]] = set()
+        self._forces_version = self._touched_version = -1
         self.refresh()
 
     def every_tick(self, ticker: Callable[[float], None]) -> None:
@@ -55,7 +59,11 @@ class World:
         self._tickers.append(ticker)
 
     def advance(self, seconds: float) -> None:
-        """Simulate; what is not a whole number of physics steps is carried over to the next call."""
+        """Simulate; what is not a whole number of physics steps is carried over to the next call.
+
+        Raises:
+            DriverError: If the simulation has diverged; `reset` makes it usable again.
+        """
         self._debt_s += seconds
         steps = int(self._debt_s / TIMESTEP_S + 1e-6)
         self._debt_s -= steps * TIMESTEP_S
@@ -66,6 +74,8 @@ class World:
             mujoco.mj_step(self.model, self.data, nstep=count)
             steps -= count
         self.refresh()
+        if self.data.warning[_DIVERGED].number:
+            raise DriverError("physics", expected="finite accelerations", got="a diverged simulation", fix="reset")
 
     def refresh(self) -> None:
         """Recompute where everything is, after `qpos` has changed."""
@@ -80,24 +90,38 @@ class World:
         self.refresh()
 
     def place(self, body: str, pose: Pose) -> None:
-        """Put a free body somewhere, at rest; several calls need one `refresh`.
+        """Put a loose body or a marker somewhere, at rest; seen everywhere after the next `refresh`.
 
         Raises:
-            SpecError: If there is no such body or it has no free joint.
+            SpecError: If there is no such body or it is fixed.
         """
-        address, velocity = self._free_joint(body)
-        self.data.qpos[address : address + 7] = pose.to_array()
-        self.data.qvel[velocity : velocity + 6] = 0.0
+        found = self.data.body(self._body_id(body))
+        mocap, joint = int(self.model.body_mocapid[found.id]), int(self.model.body_jntadr[found.id])
+        if mocap >= 0:
+            self.data.mocap_pos[mocap], self.data.mocap_quat[mocap] = pose.position, pose.quat_wxyz
+        elif joint >= 0 and self.model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_FREE:
+            start, speed = int(self.model.jnt_qposadr[joint]), int(self.model.jnt_dofadr[joint])
+            self.data.qpos[start : start + 7] = pose.to_array()
+            self.data.qvel[speed : speed + 6] = 0.0
+        else:
+            raise SpecError(f"body '{body}'", expected="a loose body or a marker", got="a fixed one")
 
     def pose(self, body: str) -> Pose:
         """Return the pose of a body in the world."""
-        found = self.data.body(body)
+        found = self.data.body(self._body_id(body))
         return Pose(found.xpos.copy(), found.xquat.copy())
 
     def touching(self, geom: str, other: str) -> bool:
-        """Return whether two geoms are in contact."""
-        pair = {self.model.geom(geom).id, self.model.geom(other).id}
-        return any(set(ids) == pair for ids in self.data.contact.geom.tolist())
+        """Return whether two named geoms are in contact.
+
+        Raises:
+            SpecError: If either is unknown.
+        """
+        for name in (geom, other):
+            if name not in self._geoms:
+                raise SpecError("geom", expected="a geom of the scene", got=name, fix=nearest(name, self._geoms))
+        first, second = sorted((self._geoms[geom], self._geoms[other]))
+        return (first, second) in self._contacts()
 
     def contact_forces(self) -> Vector:
         """Return what touches each body (nbody, 6): torque, then force, about the centre of mass of its kinematic tree."""
@@ -135,7 +159,12 @@ class World:
         """Return the physics state; the set-points of the arms are saved by their drivers."""
         physics = np.empty(mujoco.mj_stateSize(self.model, _STATE))
         mujoco.mj_getState(self.model, self.data, physics, _STATE)
-        return {"physics": physics, "debt": np.array(self._debt_s), "forces": self.contact_forces().copy()}
+        return {
+            "physics": physics,
+            "debt": np.array(self._debt_s),
+            "forces": self.contact_forces().copy(),
+            "contacts": np.array(sorted(self._contacts()), np.int64).reshape(-1, 2),
+        }
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Put back what `save` returned.
@@ -151,13 +180,21 @@ class World:
         self._debt_s = float(state["debt"])
         self.refresh()
         self.data.cfrc_ext[:] = state["forces"]
-        self._forces_version = self.version
+        self._touched = {(int(first), int(second)) for first, second in state["contacts"]}
+        self._forces_version = self._touched_version = self.version
 
     def close(self) -> None:
         """Free what rendering holds; may be called twice, and rendering again takes it anew."""
         for renderer in self._renderers.values():
             renderer.close()
         self._renderers.clear()
+
+    def _contacts(self) -> set[tuple[int, int]]:
+        """Return the pairs of geoms that touched in the last physics step, the lower number first."""
+        if self._touched_version != self.version:
+            self._touched = {(min(pair), max(pair)) for pair in self.data.contact.geom.tolist()}
+            self._touched_version = self.version
+        return self._touched
 
     def _renderer(self, profile: str, height: int, width: int) -> Renderer:
         found = self._renderers.get(profile)
@@ -178,11 +215,8 @@ class World:
         alone = len(self.arms) == 1
         return {(n.rsplit("/", 1)[-1] if alone else n.replace("/", "_")): i for i, n in enumerate(names)}
 
-    def _free_joint(self, body: str) -> tuple[int, int]:
-        names = [self.model.body(i).name for i in range(self.model.nbody)]
-        if body not in names:
-            raise SpecError("body", expected="a body of the scene", got=body, fix=nearest(body, names))
-        joint = int(self.model.body(body).jntadr[0])
-        if joint < 0 or self.model.jnt_type[joint] != mujoco.mjtJoint.mjJNT_FREE:
-            raise SpecError(f"body '{body}'", expected="a free joint", got="none")
-        return int(self.model.jnt_qposadr[joint]), int(self.model.jnt_dofadr[joint])
+    def _body_id(self, body: str) -> int:
+        found = self._bodies.get(body)
+        if found is None:
+            raise SpecError("body", expected="a body of the scene", got=body, fix=nearest(body, self._bodies))
+        return found

@@ -1,11 +1,10 @@
-"""What simulated tasks share: a table with lights and a camera, the start of the arm, reward terms, an expert."""
+"""What simulated tasks share: reset of world and arm, success and reward terms, an expert that steers the tool."""
 
 import abc
 import math
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Protocol
 
-import mujoco
 import numpy as np
 from typing_extensions import override
 
@@ -18,14 +17,13 @@ from robolearn.envs.action import ActionCodec, SetPoint
 from robolearn.envs.config import EnvConfig
 from robolearn.envs.robot_env import RobotEnv
 from robolearn.envs.sim.arm import SimArm
+from robolearn.envs.sim.scene import SceneBuilder
 from robolearn.envs.sim.world import World
 
 ARM = "arm"
 TOOL_DOWN = np.array([0.0, math.sqrt(0.5), math.sqrt(0.5), 0.0])
 """quat_wxyz of a tool that points down with its fingers opening along the base's y axis."""
 TOOL_DOWN.setflags(write=False)
-TOUCHES_ALL = {"contype": 2, "conaffinity": 3}
-"""Collision bits of a loose object: it meets the hand, the table and other objects."""
 
 
 class SimTask(abc.ABC, Task):
@@ -43,8 +41,8 @@ class SimTask(abc.ABC, Task):
         self._arm: SimArm | None = None
 
     @abc.abstractmethod
-    def scene(self, spec: mujoco.MjSpec) -> None:
-        """Add table, lights, cameras and objects; see `tabletop`."""
+    def scene(self, scene: SceneBuilder) -> None:
+        """Add the table, the cameras and the objects."""
 
     @abc.abstractmethod
     def place(self, rng: np.random.Generator, options: Mapping[str, object]) -> None:
@@ -192,78 +190,3 @@ def near_middle(rng: np.random.Generator) -> Pose:
     """Return a random tool pose above the middle of the table, pointing down."""
     offset = rng.uniform(-1.0, 1.0, 3) * (0.05, 0.05, 0.03)
     return Pose(np.array([0.46, 0.0, 0.2]) + offset, turned_down(rng.uniform(-0.2, 0.2)))
-
-
-def tabletop(spec: mujoco.MjSpec) -> None:
-    """Add a table with its top at z = 0, a floor, lights, a sky, and the `front` camera."""
-    world = spec.worldbody
-    sky = spec.add_texture(name="sky", type=mujoco.mjtTexture.mjTEXTURE_SKYBOX, width=64, height=384)
-    sky.builtin = mujoco.mjtBuiltin.mjBUILTIN_GRADIENT
-    sky.rgb1, sky.rgb2 = [0.86, 0.9, 0.95], [0.55, 0.63, 0.75]
-    box, plane = mujoco.mjtGeom.mjGEOM_BOX, mujoco.mjtGeom.mjGEOM_PLANE
-    quiet = {"contype": 0, "conaffinity": 0}
-    world.add_geom(name="table", type=plane, size=[0.8, 0.8, 0.1], group=3, contype=0, conaffinity=3)
-    world.add_geom(
-        name="table_top",
-        type=box,
-        pos=[0.35, 0, -0.02],
-        size=[0.55, 0.6, 0.02],
-        rgba=[0.42, 0.5, 0.56, 1],
-        group=1,
-        **quiet,
-    )
-    world.add_geom(
-        name="floor", type=plane, pos=[0, 0, -0.75], size=[4, 4, 0.1], rgba=[0.8, 0.79, 0.76, 1], group=2, **quiet
-    )
-    for x in (-0.1, 0.8):
-        for y in (-0.5, 0.5):
-            world.add_geom(
-                type=box, pos=[x, y, -0.395], size=[0.03, 0.03, 0.355], rgba=[0.3, 0.32, 0.35, 1], group=2, **quiet
-            )
-    world.add_light(
-        name="key",
-        pos=[0.9, 0.8, 1.6],
-        dir=[-0.35, -0.5, -0.9],
-        castshadow=True,
-        diffuse=[0.5] * 3,
-        specular=[0.2] * 3,
-        ambient=[0.0] * 3,
-        **_directional(),
-    )
-    world.add_light(
-        name="fill",
-        pos=[0.8, -1.0, 1.4],
-        dir=[-0.5, 0.6, -0.6],
-        castshadow=False,
-        diffuse=[0.3] * 3,
-        specular=[0.0] * 3,
-        ambient=[0.38] * 3,
-        **_directional(),
-    )
-    spec.stat.center, spec.stat.extent = [0.3, 0.0, 0.3], 0.8
-    look_at(spec, "front", position=(0.98, 0.0, 0.56), target=(0.485, 0.0, 0.095), fovy=35.0)
-    look_at(spec, "film", position=(1.35, -0.95, 0.75), target=(0.27, 0.0, 0.27), fovy=40.0)
-
-
-def look_at(
-    spec: mujoco.MjSpec,
-    name: str,
-    position: tuple[float, float, float],
-    target: tuple[float, float, float],
-    fovy: float,
-) -> None:
-    """Add a camera at `position` (m) that looks at `target`, upright; `fovy` in degrees."""
-    backwards = np.array(position) - np.array(target)
-    right = np.cross([0.0, 0.0, 1.0], backwards)
-    up = np.cross(backwards, right)
-    axes = [axis / np.linalg.norm(axis) for axis in (right, up, backwards)]
-    quat_wxyz = np.zeros(4)
-    mujoco.mju_mat2Quat(quat_wxyz, np.stack(axes, axis=1).ravel())
-    spec.worldbody.add_camera(name=name, pos=list(position), quat=quat_wxyz.tolist(), fovy=fovy)
-
-
-def _directional() -> dict[str, object]:
-    """Return how this version of MuJoCo spells a directional light."""
-    if hasattr(mujoco, "mjtLightType"):
-        return {"type": mujoco.mjtLightType.mjLIGHT_DIRECTIONAL}
-    return {"directional": True}

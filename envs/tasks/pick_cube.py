@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-import mujoco
 import numpy as np
 from typing_extensions import override
 
@@ -14,7 +13,8 @@ from robolearn.core.geometry import Pose, Vector, quat_from_rotvec
 from robolearn.core.robot import RobotState
 from robolearn.envs.config import EnvConfig, require_range
 from robolearn.envs.robot_env import RobotEnv
-from robolearn.envs.tasks.base import TOUCHES_ALL, CartesianExpert, SimTask, near_middle, tabletop, yaw_of
+from robolearn.envs.sim.scene import SceneBuilder
+from robolearn.envs.tasks.base import CartesianExpert, SimTask, near_middle, yaw_of
 from robolearn.safety import SafetyLimits
 
 HALF = 0.0225
@@ -62,20 +62,9 @@ class PickCube(SimTask):
         self._range, self._yaw = cfg.cube_range, cfg.yaw
 
     @override
-    def scene(self, spec: mujoco.MjSpec) -> None:
-        tabletop(spec)
-        cube = spec.worldbody.add_body(name="cube", pos=[*CENTRE, HALF])
-        cube.add_freejoint()
-        cube.add_geom(
-            name="cube",
-            type=mujoco.mjtGeom.mjGEOM_BOX,
-            size=[HALF] * 3,
-            mass=0.1,
-            rgba=[0.85, 0.16, 0.12, 1],
-            group=1,
-            friction=[1.0, 0.01, 0.0001],
-            **TOUCHES_ALL,
-        )
+    def scene(self, scene: SceneBuilder) -> None:
+        scene.tabletop()
+        scene.loose_box("cube", [HALF] * 3, mass=0.1, colour=(0.85, 0.16, 0.12), position=(*CENTRE, HALF))
 
     @override
     def place(self, rng: np.random.Generator, options: Mapping[str, object]) -> None:

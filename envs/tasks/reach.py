@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-import mujoco
 import numpy as np
 from typing_extensions import override
 
@@ -13,7 +12,8 @@ from robolearn.core.geometry import Pose, Vector
 from robolearn.core.robot import RobotState
 from robolearn.envs.config import EnvConfig, require_range
 from robolearn.envs.robot_env import RobotEnv
-from robolearn.envs.tasks.base import CartesianExpert, SimTask, near_middle, tabletop
+from robolearn.envs.sim.scene import SceneBuilder
+from robolearn.envs.tasks.base import CartesianExpert, SimTask, near_middle
 from robolearn.envs.tasks.pick_cube import workspace
 from robolearn.safety import SafetyLimits
 
@@ -49,21 +49,14 @@ class Reach(SimTask):
         self._range, self._tolerance = cfg.target_range, cfg.tolerance
 
     @override
-    def scene(self, spec: mujoco.MjSpec) -> None:
-        tabletop(spec)
-        ball = spec.worldbody.add_body(name="ball", pos=list(CENTRE), mocap=True)
-        ball.add_geom(
-            type=mujoco.mjtGeom.mjGEOM_SPHERE,
-            size=[0.018, 0, 0],
-            rgba=[0.1, 0.75, 0.3, 1],
-            group=1,
-            contype=0,
-            conaffinity=0,
-        )
+    def scene(self, scene: SceneBuilder) -> None:
+        scene.tabletop()
+        scene.marker("ball", 0.018, colour=(0.1, 0.75, 0.3), position=CENTRE)
 
     @override
     def place(self, rng: np.random.Generator, options: Mapping[str, object]) -> None:
-        self.world.data.mocap_pos[0] = np.array(CENTRE) + rng.uniform(-0.5, 0.5, 3) * self._range
+        position = np.array(CENTRE) + rng.uniform(-0.5, 0.5, 3) * self._range
+        self.world.place("ball", Pose(position, np.array([1.0, 0.0, 0.0, 0.0])))
 
     @override
     def start_pose(self, rng: np.random.Generator) -> Pose:
@@ -91,7 +84,7 @@ class Reach(SimTask):
 
     def target(self) -> Vector:
         """Return where the ball is (3,), m in base."""
-        return self.world.data.mocap_pos[0].copy()
+        return self.world.pose("ball").position
 
     def _distance(self, state: RobotState) -> float:
         assert state.pose_tool_in_base is not None
