@@ -1,0 +1,68 @@
+"""Every arm and camera that there is, with a clock that moves it: what the contract suites run over."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fakes import FakeArm, FakeCamera, ManualClock
+
+from robolearn.core.protocols import CameraDriver, Clock, RobotDriver
+from robolearn.envs.assets.panda import PANDA
+from robolearn.envs.sim.arm import SimArm
+from robolearn.envs.sim.camera import SimCamera
+from robolearn.envs.sim.world import World
+from robolearn.safety import SafetyLimits, SupervisedRobot
+
+
+@dataclass
+class Rig:
+    """An arm, the clock whose `wait` moves it, and its owner (a world), which must outlive it."""
+
+    driver: RobotDriver
+    clock: Clock
+    world: World | None = None
+
+
+def fake_rig(**arm: object) -> Rig:
+    clock = ManualClock(0.1)
+    fake = FakeArm(clock, **{"gain": 0.7, **arm})
+    clock.parts.append(fake.advance)
+    return Rig(fake, clock)
+
+
+def sim_rig(period_s: float = 0.1) -> Rig:
+    world = World({"arm": PANDA}, lambda scene: scene.tabletop(), period_s=period_s)
+    return Rig(SimArm(world, "arm"), world.clock, world)
+
+
+def supervised(rig: Rig, limits: SafetyLimits | None = None) -> Rig:
+    return Rig(SupervisedRobot(rig.driver, limits or SafetyLimits(), rig.clock), rig.clock, rig.world)
+
+
+ARMS: dict[str, Callable[[], Rig]] = {
+    "fake": fake_rig,
+    "sim": sim_rig,
+    "supervised-fake": lambda: supervised(fake_rig()),
+    "supervised-sim": lambda: supervised(sim_rig()),
+}
+
+
+@dataclass
+class CameraRig:
+    """A camera and the clock on which its frames are stamped."""
+
+    driver: CameraDriver
+    clock: Clock
+
+
+def fake_camera_rig() -> CameraRig:
+    clock = ManualClock(0.1)
+    return CameraRig(FakeCamera(clock, FakeArm(clock), size=16), clock)
+
+
+def sim_camera_rig() -> CameraRig:
+    rig = sim_rig()
+    assert rig.world is not None
+    return CameraRig(SimCamera(rig.world, "front", 24, 32), rig.clock)
+
+
+CAMERAS: dict[str, Callable[[], CameraRig]] = {"fake": fake_camera_rig, "sim": sim_camera_rig}
