@@ -34,6 +34,8 @@ class RunningNorm(nn.Module):
     def absorb(self, x: Tensor) -> None:
         """Take the rows (B, size) into the moments."""
         rows = x.shape[0]
+        if not x.numel():
+            return
         variance, mean = torch.var_mean(x, dim=0, correction=0)
         total = self.count + rows
         delta = mean - self.mean

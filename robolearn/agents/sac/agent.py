@@ -18,6 +18,7 @@ from robolearn.agents.sac.phases import (
     Cloning,
     CriticWarmup,
     Phase,
+    Refresh,
     Reinforcement,
     mark_uniform,
     require_trained_encoder,
@@ -53,20 +54,22 @@ class SacAgent(Agent[None]):
             self.policy = SacPolicy(cfg, self.layout).to(self.device)
             self.critics = make_critics(cfg, self.policy, self.layout).to(self.device)
         self.target = copy.deepcopy(self.critics).requires_grad_(requires_grad=False)
-        live, self.encoding = self._encodings(seed)
+        live, self.encoding = self._encodings()
         self.learner = SacLearner(
             cfg, self.policy, self.critics, self.target, self.encoding, self.layout, self._generator
         )
         self._cloner = Cloner(cfg.bc, self.policy, live, self.layout)
         self._reinforcement = Reinforcement(cfg, self.learner)
+        self._refresh = Refresh(cfg, self._cloner, live.observed)
         self._phases: tuple[Phase, ...] = (
             Cloning(cfg, self._cloner, live.observed),
             CriticWarmup(cfg, self.learner),
+            self._refresh,
             self._reinforcement,
         )
         self._index = 0
 
-    def _encodings(self, seed: int) -> tuple[Encoding, Encoding]:
+    def _encodings(self) -> tuple[Encoding, Encoding]:
         """Return how cloning and how RL encode images."""
         encoder = self.policy.encoder
         if not isinstance(encoder, ImageEncoder):
@@ -75,7 +78,7 @@ class SacAgent(Agent[None]):
         live = EndToEnd(encoder, self.layout, self.cfg.encoder.shift, self._generator)
         if self.cfg.encoder.freeze == "none":
             return live, live
-        return live, Frozen(encoder, self.layout, self.cfg.encoder, seed)
+        return live, Frozen(encoder, self.layout, self.cfg.encoder)
 
     @property
     def cloned(self) -> bool:
@@ -105,12 +108,15 @@ class SacAgent(Agent[None]):
     @override
     def plan(self, progress: Progress) -> Plan:
         """Return the next plan; raises ConfigError where a random encoder would be frozen."""
+        frozen = isinstance(self.encoding, Frozen)
+        if frozen and self._phases[self._index] is self._reinforcement and self._refresh.due(progress):
+            self._index -= 1
         while (plan := self._phases[self._index].plan(progress)) is None:
             ended = self._phases[self._index]
             self._index += 1
-            if self._index == 1 and isinstance(self.encoding, Frozen):
+            if frozen and self._index == 1:
                 require_trained_encoder(self.cfg, cloned=self.cloned)
-                self.encoding.settle()
+            self.encoding.settle()
             if ended.updates and ended.milestone is not None:
                 return Plan(collect=0, updates=0, milestone=ended.milestone)
         mark_uniform(self.policy.actor.uniform, progress, self.cfg, cloned=self.cloned)

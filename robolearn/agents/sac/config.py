@@ -34,6 +34,11 @@ class EncoderConfig:
     freeze: str = "all"
     """What RL keeps fixed and replay caches: `none` (end to end), `trunk` (the bottleneck still learns) or `all`.
     Anything but `none` needs a BC warm start or `weights`."""
+    refresh_at: list[int] = field(default_factory=lambda: [300, 600, 1200, 2400, 4800])
+    """Env steps at which a frozen encoder is trained again: cloning, together with the actor, of demonstrations and of
+    the agent's own successes so far. A handful of demonstrations shows an encoder too little of the world."""
+    refresh_updates: int = 150
+    """Of each such training."""
     copies: int = 4
     """Randomly shifted variants of each frame that the cache keeps."""
     shift: int = 4
@@ -42,9 +47,11 @@ class EncoderConfig:
     def __post_init__(self) -> None:
         _check_name("encoder.kind", self.kind, ENCODERS)
         _check_name("encoder.freeze", self.freeze, FREEZE)
-        self.channels = list(self.channels)
+        self.channels, self.refresh_at = list(self.channels), sorted(self.refresh_at)
         if min((self.patch, self.bottleneck, self.copies, *self.channels)) < 1 or not self.channels:
             raise ConfigError("agent.encoder", expected="patch, channels, bottleneck, copies of at least 1", got=self)
+        if self.refresh_updates < 0:
+            raise ConfigError("agent.encoder.refresh_updates", expected="0 or more", got=self.refresh_updates)
         if self.shift < 0:
             raise ConfigError("agent.encoder.shift", expected="0 or more pixels", got=self.shift)
         if self.kind == "pretrained" and self.weights is None:
@@ -61,6 +68,9 @@ class BcConfig:
     lr: float = 1e-3
     weight: float = 1.0
     """Of the cloning term in the actor's loss at the first RL update."""
+    own: bool = True
+    """Also clone the agent's own successful episodes (self-imitation, arXiv:1806.05635): their steps share the
+    demonstrations' part of each batch by number, and count as demonstrated."""
     decay: int = 4_000
     """RL updates over which that weight falls linearly to 0; 0 for no term at all."""
 

@@ -103,27 +103,28 @@ class EndToEnd:
 
     def now(self, batch: Tensors) -> Tensor:
         """Return (B, Z) of the shifted current images, with gradients."""
-        return self._encoder(self._shifted(self._layout.frames(batch, "obs/")))
+        return self._encoder(self.shifted(batch, "obs/"))
 
     @torch.no_grad()
     def later(self, batch: Tensors) -> Tensor:
         """Return (B, Z) of the shifted next images, by the same (online) encoder, without gradients."""
-        return self._encoder(self._shifted(self._layout.frames(batch, "next_obs/")))
+        return self._encoder(self.shifted(batch, "next_obs/"))
 
     def settle(self) -> None:
         """Do nothing: nothing is cached."""
 
-    def _shifted(self, frames: Frames) -> list[Tensor]:
+    def shifted(self, batch: Tensors, prefix: str) -> Frames:
+        """Return the images under `prefix`, every one shifted on its own."""
         return [
             shift_images(image, draw_shifts(image.shape[0], self._shift, self._generator), self._shift)
-            for image in frames
+            for image in self._layout.frames(batch, prefix)
         ]
 
 
 class Frozen:
     """Take the output of a fixed first part of the encoder from replay's cache; the rest, if any, learns."""
 
-    def __init__(self, encoder: ImageEncoder, layout: Layout, cfg: EncoderConfig, seed: int) -> None:
+    def __init__(self, encoder: ImageEncoder, layout: Layout, cfg: EncoderConfig) -> None:
         self.observed = layout.spec.vector_keys
         whole = cfg.freeze == "all"
         self._fixed: nn.Module = encoder if whole else encoder.trunk
@@ -132,7 +133,6 @@ class Frozen:
         self._layout = layout
         self._device = encoder.bottleneck.linear.weight.device
         self._cfg = cfg
-        self._salt = seed * cfg.copies
         self.version = 0
         self.settle()
 
@@ -184,7 +184,7 @@ class Frozen:
     def _variants(self, images: Tensor) -> Tensor:
         """Return (N * copies, H, W, 3): the shifted copies of each image, one after another."""
         pad, copies = self._cfg.shift, self._cfg.copies
-        offsets = [content_shifts(images, pad, self._salt + copy) for copy in range(copies)]
+        offsets = [content_shifts(images, pad, self.version + copy) for copy in range(copies)]
         return shift_images(images.repeat_interleave(copies, dim=0), torch.stack(offsets, dim=1).flatten(0, 1), pad)
 
     def _encode_blocks(self, frames: Sequence[Tensor]) -> Tensor:

@@ -31,6 +31,16 @@ def descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
     optimiser.step()
 
 
+def demonstrated(tensors: Tensors) -> Tensor:
+    """Return (B,) 1 for steps of demonstrations."""
+    return tensors["is_demo"]
+
+
+def demonstrated_or_won(tensors: Tensors) -> Tensor:
+    """Return (B,) 1 for steps of demonstrations and of the agent's own successful episodes."""
+    return torch.maximum(tensors["is_demo"], tensors["won"])
+
+
 class Cloner:
     """Behaviour cloning of actor and encoder, end to end."""
 
@@ -79,8 +89,9 @@ class SacLearner:
         self._value: Callable[[Tensor, Tensor, Tensor], Tensor] = soft_value if cfg.temperature.backup else hard_value
         wanted = cfg.temperature.target_entropy
         self._target_entropy = -0.5 * layout.action_size if wanted is None else wanted
+        self._demonstrated: Callable[[Tensors], Tensor] = demonstrated_or_won if cfg.bc.own else demonstrated
         self._names = (
-            *("action", "reward", "discount", "is_demo"),
+            *("action", "reward", "discount", "is_demo", "won"),
             *(f"{prefix}{key}" for prefix in ("obs/", "next_obs/") for key in encoding.observed),
             *encoding.names(),
         )
@@ -99,20 +110,32 @@ class SacLearner:
         Returns:
             The observations (B, size) without gradients, and metrics.
         """
+        x = self.observe(tensors)
+        target = self.target_values(self.observe_next(tensors), tensors)
+        return x.detach(), self.fit_critics(x, tensors["action"], target)
+
+    def observe(self, tensors: Tensors) -> Tensor:
+        """Return the observations (B, size), with gradients to what is learned of the encoder."""
         vector = self._layout.vector(tensors, "obs/")
         self.policy.norm.absorb(vector)
-        x = self.policy.join(self.encoding.now(tensors), vector)
-        target = self.target_values(tensors)
-        q = self.critics(torch.cat([x, tensors["action"]], dim=1))
+        return self.policy.join(self.encoding.now(tensors), vector)
+
+    @torch.no_grad()
+    def observe_next(self, tensors: Tensors) -> Tensor:
+        """Return the next observations (B, size)."""
+        return self.policy.join(self.encoding.later(tensors), self._layout.vector(tensors, "next_obs/"))
+
+    def fit_critics(self, x: Tensor, action: Tensor, target: Tensor) -> Scalars:
+        """Take one step of the critics towards `target` (B,), and one of the target critics after them."""
+        q = self.critics(torch.cat([x, action], dim=1))
         loss = critic_loss(q, target)
         descend(self.critic_optimiser, loss)
         polyak_(self.target.weights, self.critics.weights, self._tau)
-        return x.detach(), {"critic_loss": loss.detach(), "q": q.detach().mean(), "target": target.mean()}
+        return {"critic_loss": loss.detach(), "q": q.detach().mean(), "target": target.mean()}
 
     @torch.no_grad()
-    def target_values(self, tensors: Tensors) -> Tensor:
-        """Return the TD targets (B,) of the critics."""
-        x = self.policy.join(self.encoding.later(tensors), self._layout.vector(tensors, "next_obs/"))
+    def target_values(self, x: Tensor, tensors: Tensors) -> Tensor:
+        """Return the TD targets (B,) of the critics, given the next observations (B, size)."""
         action, log_prob = self.policy.actor(x).sample(self._noise(x.shape[0]))
         index = self._choose(self._generator)
         weights = self.target.weights if index is None else [weight[index] for weight in self.target.weights]
@@ -132,7 +155,7 @@ class SacLearner:
         q = self.critics(torch.cat([x, action], dim=1), self.critics.frozen())
         temperature = self.temperature()
         loss = actor_loss(q, log_prob, temperature)
-        clone = clone_loss(distribution.mode, tensors["action"], tensors["is_demo"])
+        clone = clone_loss(distribution.mode, tensors["action"], self._demonstrated(tensors))
         descend(self.actor_optimiser, loss + clone_weight * clone)
         descend(self.temperature_optimiser, temperature_loss(temperature, log_prob, self._target_entropy))
         self.actor_updates += 1

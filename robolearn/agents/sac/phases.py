@@ -63,6 +63,47 @@ class Cloning:
         return self._cloner.update(batch)
 
 
+class Refresh:
+    """Train the encoder and the actor again on demonstrations and successes, at certain env steps; then settle."""
+
+    milestone: str | None = None
+
+    def __init__(self, cfg: SacConfig, cloner: Cloner, columns: tuple[str, ...]) -> None:
+        self.updates = 0
+        self._cfg = cfg
+        self._cloner = cloner
+        self._columns = columns
+
+    def due(self, progress: Progress) -> bool:
+        """Return whether the collected steps call for a refresh that has not been finished."""
+        encoder = self._cfg.encoder
+        passed = sum(progress.env_steps >= at for at in encoder.refresh_at)
+        return self.updates < passed * encoder.refresh_updates and bool(self._mix(progress))
+
+    def plan(self, progress: Progress) -> Plan | None:
+        """Return the next updates, or None when as many are done as the steps so far call for."""
+        if not self.due(progress):
+            return None
+        left = self._cfg.encoder.refresh_updates - self.updates % self._cfg.encoder.refresh_updates
+        batch = BatchSpec(size=self._cfg.bc.batch, mix=self._mix(progress), columns=self._columns)
+        return Plan(collect=0, updates=min(CHUNK, left), batch=batch)
+
+    def update(self, batch: Batch) -> Metrics:
+        """Take one step of cloning."""
+        self.updates += 1
+        return self._cloner.update(batch)
+
+    def _mix(self, progress: Progress) -> dict[str, float]:
+        return expert_mix(progress, own=self._cfg.bc.own, share=1.0)
+
+
+def expert_mix(progress: Progress, *, own: bool, share: float) -> dict[str, float]:
+    """Split `share` of a batch between demonstrations and own successes by their number; empty without either."""
+    rows = {"demo": progress.rows.get("demo", 0), "success": progress.rows.get("success", 0) if own else 0}
+    total = sum(rows.values())
+    return {group: share * count / total for group, count in rows.items() if count}
+
+
 class CriticWarmup:
     """Let the critics learn from demonstrations alone before the actor follows them."""
 
@@ -104,8 +145,9 @@ class Reinforcement:
         steps = progress.env_steps - self._cfg.warmup_steps
         if steps < 0:
             return Plan(collect=1, updates=0)
-        share = self._cfg.demo_share if has_demos(progress) else 0.0
-        mix = {"demo": share, "online": 1.0 - share} if share > 0.0 else {"any": 1.0}
+        share = self._cfg.demo_share
+        expert = expert_mix(progress, own=self._cfg.bc.own, share=share)
+        mix = {**expert, "online": 1.0 - share} if expert else {"any": 1.0}
         batch = transitions(self._cfg, self._learner.encoding, mix)
         return Plan(collect=1, updates=self.ratio(steps), batch=batch)
 

@@ -1,0 +1,91 @@
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torch.nn import functional
+
+from robolearn.agents.sac.config import EncoderConfig
+from robolearn.agents.sac.networks import ImageEncoder
+from robolearn.core.errors import CheckpointError
+from robolearn.nn.encoders import ConvTrunk, Stem, to_float
+
+CONFIGS = {
+    "patch": EncoderConfig(kind="patch", patch=8, channels=[16, 8]),
+    "conv": EncoderConfig(kind="conv", patch=4, channels=[8, 16]),
+    "vit": EncoderConfig(kind="vit", patch=8, channels=[16, 16]),
+}
+
+
+def frames(*sizes, rows=3, seed=0):
+    rng = np.random.default_rng(seed)
+    return [torch.from_numpy(rng.integers(0, 256, (rows, *size, 3), dtype=np.uint8)) for size in sizes]
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+@pytest.mark.parametrize("sizes", [[(64, 64)], [(84, 84), (84, 84)], [(30, 40), (64, 64), (30, 40)]])
+def test_every_kind_takes_every_size(kind, sizes):
+    encoder = ImageEncoder(CONFIGS[kind], sizes)
+    out = encoder(frames(*sizes))
+    assert out.shape == (3, 64)
+    assert float(out.detach().abs().max()) < 1.0
+    out.square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in encoder.trunk.parameters())
+
+
+@pytest.mark.parametrize(("kernel", "stride", "size"), [(8, 8, 64), (8, 8, 84), (8, 4, 84), (4, 4, 30)])
+def test_the_stem_is_a_convolution_of_stacked_scaled_cameras(kernel, stride, size):
+    stem = Stem(2, 5, kernel, stride, (size, size))
+    nn.init.normal_(stem.bias)
+    images = frames((size, size), (size, size))
+    stacked = torch.cat([to_float(image) for image in images], dim=1)
+    padding = stem._padding[0]
+    padded = functional.pad(stacked, [padding] * 4) / 255.0 - 0.5
+    weight = torch.cat(list(stem.weight), dim=1)
+    expected = functional.conv2d(padded, weight, stem.bias, stride)
+    torch.testing.assert_close(stem(images), expected, rtol=1e-4, atol=1e-4)
+    assert expected.shape[1:] == stem.shape
+    assert (expected.shape[-1] - 1) * stride + kernel >= size
+
+
+def test_a_camera_of_its_own_part_of_the_stem():
+    trunk = ConvTrunk(2, (16, 16), [8, 8], 4, 4)
+    a, b = frames((16, 16), (16, 16))
+    assert not torch.allclose(trunk([a, b]), trunk([b, a]))
+
+
+def test_weights_come_from_safetensors(tmp_path):
+    first, path = ImageEncoder(CONFIGS["patch"], [(64, 64)]), tmp_path / "policy.safetensors"
+    save_file({f"encoder.{k}": v.contiguous() for k, v in first.state_dict().items()}, path)
+    cfg = EncoderConfig(kind="patch", patch=8, channels=[16, 8], weights=str(path))
+    images = frames((64, 64))
+    assert torch.equal(ImageEncoder(cfg, [(64, 64)])(images), first(images))
+    with pytest.raises(CheckpointError, match=r"encoder\.trunk"):
+        ImageEncoder(EncoderConfig(kind="patch", patch=8, channels=[8, 8], weights=str(path)), [(64, 64)])
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(CheckpointError, match="safetensors"):
+        ImageEncoder(cfg, [(64, 64)])
+
+
+class Pooled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x):
+        return self.conv(x).mean(dim=(2, 3))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_scripted_module_is_a_trunk(tmp_path):
+    module, path = Pooled(), tmp_path / "trunk.pt"
+    torch.jit.save(torch.jit.script(module), path)
+    encoder = ImageEncoder(EncoderConfig(kind="pretrained", weights=str(path)), [(20, 20), (24, 24)])
+    images = frames((20, 20), (24, 24))
+    expected = torch.cat([module(to_float(image) / 255.0) for image in images], dim=1)
+    torch.testing.assert_close(encoder.trunk(images), expected)
+    assert encoder.trunk_size == 8
+    path.write_bytes(b"not TorchScript")
+    for broken in (path, tmp_path / "missing.pt"):
+        with pytest.raises(CheckpointError, match="TorchScript"):
+            ImageEncoder(EncoderConfig(kind="pretrained", weights=str(broken)), [(20, 20)])
