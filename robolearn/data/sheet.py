@@ -14,7 +14,7 @@ from robolearn.data.layout import DemoInfo
 from robolearn.data.reader import read_demos
 
 PAPER, INK, FAINT, GOOD, BAD = "#fbfbf9", "#1e2024", "#80848c", "#1a7f37", "#c4282f"
-MARGIN, GAP, LABEL, HEADER, BREAK = 24, 3, 132, 34, 14
+MARGIN, GAP, LABEL, HEADER, BREAK = 24, 3, 132, 50, 14
 """Pixels: around the sheet, between frames, for the words left of a row, above the first row, between episodes."""
 
 
@@ -62,7 +62,8 @@ def contact_sheet(
     except OSError as error:
         raise DataError(str(out), expected="a folder with room to write", got=str(error)) from error
     finally:
-        partial.unlink(missing_ok=True)
+        if partial.exists():
+            partial.unlink()
     return out
 
 
@@ -117,9 +118,9 @@ def _draw(strips: Sequence[_Strip], title: str, size: int) -> Image.Image:
     draw = ImageDraw.Draw(sheet)
     large, small = ImageFont.load_default(16), ImageFont.load_default(13)
     draw.text((MARGIN, MARGIN - 4), title, INK, large)
-    draw.text((MARGIN + LABEL, MARGIN), "start", FAINT, small)
-    draw.text((sheet.width - MARGIN, MARGIN), "end", FAINT, small, anchor="ra")
     y = MARGIN + HEADER
+    draw.text((MARGIN + LABEL, y - 6), "start", FAINT, small, anchor="ls")
+    draw.text((sheet.width - MARGIN, y - 6), "end", FAINT, small, anchor="rs")
     for strip in strips:
         draw.text((MARGIN, y), f"episode {strip.index}", INK, large)
         draw.text((MARGIN, y + 22), f"{strip.length} steps", FAINT, small)

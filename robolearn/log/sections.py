@@ -139,7 +139,8 @@ def _table(run: RunRecord) -> str:
         lines.append(_line("<strong>final</strong>", "final", run.number("train_s"), run.number("env_steps"), figures))
     if not lines:
         return ""
-    head = '<tr><th>policy</th><th class="n">after (s)</th><th class="n">env steps</th><th class="n">episodes</th><th class="n">success</th><th class="n">95 % interval</th><th style="width:30%"></th></tr>'
+    names = ("success", "95 % interval", "", "after (s)", "env steps", "episodes")
+    head = "<tr><th>policy</th>" + "".join(f'<th class="n">{name}</th>' for name in names) + "</tr>"
     return f'<h2>Success</h2><div class="card scroll"><table>{head}{"".join(lines)}</table></div>'
 
 
@@ -155,9 +156,15 @@ def _line(name: str, style: str, time_s: float | None, step: float | None, figur
             f'<span class="range {style}"><i style="left:{100 * low:.1f}%;right:{100 - 100 * high:.1f}%"></i>'
             f'<b style="left:calc({100 * success:.1f}% - 1.5px)"></b></span>'
         )
-    cells = (_or_dash(time_s, ".1f"), _or_dash(step, ",.0f"), _or_dash(episodes, ".0f"), _percent(success), interval)
-    middle = "".join(f'<td class="n">{cell}</td>' for cell in cells)
-    return f"<tr><td>{name}</td>{middle}<td>{mark}</td></tr>"
+    cells = [
+        _percent(success),
+        interval,
+        mark,
+        _or_dash(time_s, ".1f"),
+        _or_dash(step, ",.0f"),
+        _or_dash(episodes, ".0f"),
+    ]
+    return f"<tr><td>{name}</td>" + "".join(f'<td class="n">{cell}</td>' for cell in cells) + "</tr>"
 
 
 def _or_dash(value: float | None, form: str) -> str:
@@ -169,7 +176,7 @@ def _time(run: RunRecord) -> str:
         (label, style, run.number(key) or 0.0)
         for label, key, style in (
             ("demonstrations", "demo_s", "base"), ("behaviour cloning", "bc_s", "train"),
-            ("reinforcement learning", "rl_s", "check"), ("evaluation, not counted as training", "eval_s", "soft-c"),
+            ("reinforcement learning", "rl_s", "check"), ("evaluation, not counted as training", "eval_s", "idle"),
         )
     ]  # fmt: skip
     total = sum(seconds for *_, seconds in spent)
@@ -215,7 +222,7 @@ def _figures(run: RunRecord) -> str:
         label = "updates" if axis == "run/updates" else "environment steps"
         series = Series(name=name, xs=_axis(rows, axis), ys=[row[name] for row in rows], style="train")
         chart = line_chart([series], label=name, x_label=label, size=(340, 190))
-        title = f'{name.removeprefix("train/")} <span class="soft">{short(rows[-1][name])}</span>'
+        title = f'{escape(name.removeprefix("train/"))} <span class="soft">{short(rows[-1][name])}</span>'
         cards.append(f'<div class="card"><h3>{title}</h3>{chart}</div>')
     return f'<h2>Figures</h2><div class="grid3">{"".join(cards)}</div>' if cards else ""
 

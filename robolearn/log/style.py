@@ -28,7 +28,7 @@ p { margin: 0 0 12px; }
   font-size: 0.8rem; font-weight: 600; vertical-align: 3px; margin-left: 8px;
 }
 .pill.good { color: var(--good); } .pill.bad { color: var(--bad); } .pill.wait { color: var(--base); }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(200px, 1fr)); gap: 12px; margin-top: 24px; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; margin-top: 24px; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 16px 18px; min-width: 0; }
 .tile b { display: block; font-size: 2rem; line-height: 1.2; font-weight: 650; letter-spacing: -0.02em; }
 .tile span { color: var(--soft); font-size: 0.85rem; display: block; }
@@ -45,7 +45,7 @@ svg { display: block; width: 100%; height: auto; overflow: visible; }
 .level { stroke: var(--c); stroke-width: 1.5; stroke-dasharray: 5 4; }
 .band { fill: var(--c); opacity: 0.13; }
 .train { --c: var(--train); } .check { --c: var(--check); } .base { --c: var(--base); } .final { --c: var(--final); }
-.soft-c { --c: var(--line); }
+.idle { --c: #9aa0a9; }
 .legend i { background: var(--c); }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 0.92rem; }
@@ -65,5 +65,5 @@ figure { margin: 0 0 12px; } figcaption { color: var(--soft); font-size: 0.85rem
 details { margin-top: 8px; } summary { cursor: pointer; color: var(--soft); }
 pre { overflow-x: auto; font: 0.82rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; margin: 12px 0 0; }
 code { font: 0.88em ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
-@media (max-width: 520px) { body { padding: 24px 14px 60px; } .tile b { font-size: 1.7rem; } }
+@media (max-width: 520px) { body { padding: 24px 14px 60px; } .tile b { font-size: 1.7rem; } .tick { font-size: 15px; } }
 """

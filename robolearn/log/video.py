@@ -16,6 +16,8 @@ Image = NDArray[np.uint8]
 
 SUCCESS = (46, 160, 67)
 FAILURE = (207, 34, 46)
+BACKGROUND = (27, 30, 35)
+"""RGB."""
 BORDER = 4
 GAP = 2
 """Pixels."""
@@ -103,7 +105,8 @@ def write_video(path: Path, frames: Iterable[Image], fps: float) -> Path:
     except OSError as error:
         raise DataError(str(path), expected="a folder with room to write", got=str(error)) from error
     finally:
-        partial.unlink(missing_ok=True)
+        if partial.exists():
+            partial.unlink()
     return path
 
 
@@ -132,7 +135,7 @@ def tile(
     columns = min(columns or max(1, round((2 * len(films) * height / width) ** 0.5)), len(films))
     rows = -(-len(films) // columns)
     cell_h, cell_w = height + 2 * edge + GAP, width + 2 * edge + GAP
-    canvas = np.full((rows * cell_h - GAP, columns * cell_w - GAP, 3), 255, np.uint8)
+    canvas = np.full((rows * cell_h - GAP, columns * cell_w - GAP, 3), BACKGROUND, np.uint8)
     for t in range(max(len(film) for film, _ in films)):
         for index, (film, verdict) in enumerate(films):
             image = film[min(t, len(film) - 1)]
@@ -164,4 +167,6 @@ def _even(image: Image) -> Image:
 
 def _check(image: Image, first: Image, where: object) -> None:
     if image.dtype != np.uint8 or image.shape != first.shape or image.ndim != 3 or image.shape[2] != 3:
-        raise SpecError(f"{where}, frame", expected=f"uint8 {first.shape[:2]} x 3", got=f"{image.dtype} {image.shape}")
+        raise SpecError(
+            f"{where}, frame", expected=f"uint8 {(*first.shape[:2], 3)}", got=f"{image.dtype} {image.shape}"
+        )
