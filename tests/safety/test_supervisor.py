@@ -223,6 +223,17 @@ def test_a_pause_longer_than_validity_means_rest():
     assert robot.state().applied.target[0] == pytest.approx(x - 0.04, abs=0.02)
 
 
+def test_a_velocity_is_ramped_up_and_down():
+    robot, _, clock = make()
+    seen = []
+    for wanted in [0.5] * 3 + [0.0] * 3:
+        robot.command(RobotCommand(mode=CommandMode.TWIST, target=np.array([0.0, wanted, 0.0, 0.0, 0.0, 0.0])))
+        seen.append(robot.state().applied.target[1])
+        clock.wait()
+    # 4 m/s^2 * 0.1 s a step
+    assert seen == pytest.approx([0.4, 0.5, 0.5, 0.1, 0.0, 0.0])
+
+
 def test_changing_the_mode_starts_from_what_is_measured():
     robot, fake, clock = make()
     robot.command(pose(0.53, 0.0, 0.4))
