@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from robolearn.envs.action import SetPoint
 
 from robolearn.core.errors import ConfigError, SpecError, nearest
 from robolearn.core.geometry import Pose, Vector
 from robolearn.core.robot import CommandMode, RobotSpec, RobotState
 from robolearn.core.specs import ArraySpec
+from robolearn.envs.action import SetPoint
 
 Read = Callable[[RobotState, SetPoint], Sequence[float]]
 _POSE = "pose_tool_in_base"

@@ -8,9 +8,6 @@ from typing import Any, cast
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
-from robolearn.envs.action import ActionCodec, SetPoint
-from robolearn.envs.proprio import Proprioception
-from robolearn.envs.snapshot import Arrays, Saved, load_rng, load_setpoints, save_rng, save_setpoints
 from typing_extensions import override
 
 from robolearn.core.errors import ConfigError, DriverError, SpecError, nearest
@@ -29,6 +26,9 @@ from robolearn.core.types import (
     Action,
     Obs,
 )
+from robolearn.envs.action import ActionCodec, SetPoint
+from robolearn.envs.proprio import Proprioception
+from robolearn.envs.snapshot import Arrays, Saved, load_rng, load_setpoints, save_rng, save_setpoints
 
 Info = dict[str, Any]
 FAULTS = "faults"

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from robolearn.envs.action import SetPoint
 
 from robolearn.core.rng import rng_state, set_rng_state
 from robolearn.core.robot import CommandMode
+from robolearn.envs.action import SetPoint
 
 Arrays = dict[str, NDArray[np.generic]]
 Saved = dict[str, Arrays]

@@ -7,7 +7,6 @@ from typing import Any, Generic, TypeVar, cast
 import gymnasium as gym
 import msgspec
 import numpy as np
-from robolearn.envs.robot_env import RobotEnv
 from typing_extensions import override
 
 from robolearn.core.errors import ConfigError
@@ -15,6 +14,7 @@ from robolearn.core.geometry import Vector, quat_conjugate, quat_multiply, quat_
 from robolearn.core.robot import CommandMode
 from robolearn.core.specs import ActionKind, ActionSpec, EnvSpec, Frame
 from robolearn.core.types import CLIPPED, EXECUTED, PROPRIO, Action, Array, Obs
+from robolearn.envs.robot_env import RobotEnv
 
 FrameT = TypeVar("FrameT")
 StepResult = tuple[Obs, float, bool, bool, dict[str, Any]]

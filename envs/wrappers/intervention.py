@@ -6,13 +6,13 @@ from typing import Any, cast
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
-from robolearn.envs.robot_env import RobotEnv
 from typing_extensions import override
 
 from robolearn.core.errors import ConfigError, SpecError
 from robolearn.core.protocols import Event, Intervention, InterventionSource
 from robolearn.core.specs import ActionSpec, EnvSpec
 from robolearn.core.types import INTERVENED, Action, Obs
+from robolearn.envs.robot_env import RobotEnv
 
 
 class InterventionWrapper(gym.Wrapper[Obs, Action, Obs, Action]):
