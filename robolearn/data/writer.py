@@ -18,6 +18,8 @@ from robolearn.data.layout import DATA, MASK, SCHEMA
 
 FORMAT = ("v110", "v110")
 """HDF5 1.10: the first format with checksums over its structure and with virtual datasets."""
+CODEC = {"compression": "gzip", "compression_opts": 1}
+"""Of rendered frames a fifth smaller than lzf at nearly its speed, and readable by every HDF5 library."""
 
 
 class DemoWriter:
@@ -35,7 +37,6 @@ class DemoWriter:
         spec: What every episode must comply with.
         env: The configuration of the env (JSON values), for `env_args`.
         overwrite: Whether a file of this name may be replaced.
-        compression: `lzf` (fast) or `gzip` (about 15 % smaller, slower).
 
     Raises:
         DataError: If the file exists and `overwrite` is false, or the folder cannot be written.
@@ -48,7 +49,6 @@ class DemoWriter:
         *,
         env: Mapping[str, object] | None = None,
         overwrite: bool = False,
-        compression: str = "lzf",
     ) -> None:
         self.path = Path(path)
         self.spec = spec
@@ -57,7 +57,6 @@ class DemoWriter:
         self.published: Path | None = None
         """Where the file went, once the block has ended."""
         self._env = dict(env or {})
-        self._codec = _codec(compression)
         self._steps = 0
         self._masks: dict[str, list[str]] = {}
         if self.path.exists() and not overwrite:
@@ -121,7 +120,7 @@ class DemoWriter:
         group = self._data.create_group(name)
         for key, values in columns.items():
             chunks = (1, *values.shape[1:]) if values.ndim == 4 else values.shape
-            group.create_dataset(key, data=values, chunks=chunks, fletcher32=True, **self._codec)
+            group.create_dataset(key, data=values, chunks=chunks, fletcher32=True, **CODEC)
         length = len(columns["actions"])
         for key in self.spec.obs:
             shape = columns[f"obs/{key}"].shape
@@ -274,12 +273,6 @@ def _check_action(step: Step, spec: EnvSpec, where: str) -> None:
         raise SpecError(
             f"{where}, action", expected="float32 in [-1, 1]", got=f"{step.action.dtype} {step.action.tolist()}"
         )
-
-
-def _codec(compression: str) -> dict[str, object]:
-    if compression == "gzip":
-        return {"compression": "gzip", "compression_opts": 1, "shuffle": False}
-    return {"compression": compression}
 
 
 def _disk_error(path: Path, error: Exception) -> RobolearnError:

@@ -82,14 +82,11 @@ def assert_same(a: Step, b: Step) -> None:
 @given(
     lengths=st.lists(st.integers(1, 6), min_size=1, max_size=12),
     terminal=st.booleans(),
-    compression=st.sampled_from(["gzip", "lzf"]),
 )
-def test_round_trip_is_exact(
-    tmp_path_factory: pytest.TempPathFactory, lengths: list[int], terminal: bool, compression: str
-) -> None:
+def test_round_trip_is_exact(tmp_path_factory: pytest.TempPathFactory, lengths: list[int], terminal: bool) -> None:
     path = tmp_path_factory.mktemp("demos") / "demos.hdf5"
     written = [episode(i, length, terminal=terminal) for i, length in enumerate(lengths)]
-    with DemoWriter(path, SPEC, compression=compression) as writer:
+    with DemoWriter(path, SPEC) as writer:
         for rows in written:
             writer.add(rows)
     assert [p.name for p in path.parent.iterdir()] == ["demos.hdf5"]
