@@ -33,6 +33,8 @@ from robolearn.envs.snapshot import Arrays, Saved, load_rng, load_setpoints, sav
 Info = dict[str, Any]
 FAULTS = "faults"
 LIMITS = "limits"
+_DEVICE_FAULT = ".driver:"
+"""A fault that a device reports by itself is nobody's doing: it truncates. Any other ends the episode for good."""
 _RANGE_SLACK = 1e-6
 _ARM, _PART = "arm/", "part/"
 
@@ -40,8 +42,9 @@ _ARM, _PART = "arm/", "part/"
 class RobotEnv(gym.Env[Obs, Action]):
     """Gymnasium env over arms and cameras: a step is *command, wait for the clock, observe, judge*.
 
-    Actions are clipped to [-1, 1]. A latched fault of any arm stops all arms and truncates the episode; it is named in
-    `info["faults"]`.
+    Actions are clipped to [-1, 1]. A latched fault of any arm stops all arms and ends the episode; it is named in
+    `info["faults"]`. It terminates if the motion led to it (force, tracking, joint limits): nothing that the policy could
+    do would go on from there, and a value bootstrapped beyond it would reward collisions. It truncates if a device failed.
 
     `info` holds: `executed_action` (the accepted set-points as an action relative to the previous accepted ones),
     `executed_clipped` (its exact value lies outside of [-1, 1], or a command was refused), `intervened`, `success`,
@@ -200,8 +203,9 @@ class RobotEnv(gym.Env[Obs, Action]):
         self._events.clear()
         info[SUCCESS] = outcome.success
         info[REWARD_TERMS] = dict(outcome.terms)
-        truncated = not outcome.terminated and (self._step >= self.env_spec.max_steps or bool(info[FAULTS]))
-        return obs, float(outcome.reward), outcome.terminated, truncated, info
+        terminated = outcome.terminated or any(_DEVICE_FAULT not in fault for fault in info[FAULTS])
+        truncated = not terminated and (self._step >= self.env_spec.max_steps or bool(info[FAULTS]))
+        return obs, float(outcome.reward), terminated, truncated, info
 
     def _command(self, wanted: Mapping[str, SetPoint]) -> None:
         self._seq += 1

@@ -18,6 +18,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from robolearn.core.errors import ConfigError, nearest
 
@@ -79,6 +80,8 @@ def load(path: Path, config_class: type[ConfigT], overrides: Sequence[str] = ())
             schema[field] = OmegaConf.structured(_import_schema(f"{field}/{name}"))
         merged = OmegaConf.merge(schema, stored, OmegaConf.from_dotlist(list(overrides)))
         return cast("ConfigT", OmegaConf.to_object(merged))
+    except YAMLError as error:
+        raise ConfigError(str(path), expected="YAML", got=str(error).replace("\n", " ")) from error
     except OmegaConfBaseException as error:
         raise _explain(str(path), error) from error
 

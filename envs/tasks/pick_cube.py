@@ -27,7 +27,7 @@ NEAR_M = 0.03
 
 def workspace() -> SafetyLimits:
     """Return the limits of table-top work: fingertips, 15 mm below the tool, stay off the table."""
-    return SafetyLimits(workspace_low=(0.3, -0.25, 0.018), workspace_high=(0.7, 0.25, 0.4))
+    return SafetyLimits(workspace_low=(0.3, -0.25, 0.018), workspace_high=(0.7, 0.25, 0.4), position_error=0.03)
 
 
 @dataclass(kw_only=True, slots=True)

@@ -48,7 +48,7 @@ class BatchSpec:
     discount: float = 0.99
     mix: Mapping[str, float] = field(default_factory=lambda: {"any": 1.0})
     """Share of the batch by source group: `any` draws from every step, `demo` from demonstrations, `online` from the
-    rest, `intervention` from intervened steps. Shares sum to 1; an empty group gives its share to the others."""
+    rest, `intervention` from intervened steps, `success` from online episodes that have ended in success. Shares sum to 1; an empty group gives its share to the others."""
     columns: tuple[str, ...] | None = None
     """Observation keys to gather; None gathers all. Derived columns that replace images make this worth naming."""
     derived: tuple[DerivedColumn, ...] = ()

@@ -3,7 +3,7 @@
 Keys of a batch, with B rows, T steps, H actions, A action size:
 
 - every view: `index` int64 (a number that a row keeps for ever, counted over all streams), `is_demo`, `intervened`,
-  `success` float32 (0 or 1, of the drawn row), and, per draw from `DerivedColumn`s, `derived/<name>`: one of its copies.
+  `success` float32 (0 or 1, of the drawn row), `won` float32 (1 if its episode has ended in success), and, per draw from `DerivedColumn`s, `derived/<name>`: one of its copies.
 - `transitions`: `obs/<key>`, `next_obs/<key>` (B, ...); `action` (B, A); `reward`, `reward/<name>` (B,), the sum of
   discount^i r_i over k steps; `discount` (B,), discount^k, or 0 where the k-th observation is terminal (a time limit is
   not: it bootstraps); `next_derived/<name>`, its copy drawn on its own; `extra/<name>` of the start. k is n_step, or

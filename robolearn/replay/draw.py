@@ -58,8 +58,12 @@ def draw(ledger: Ledger, mix: Mapping[str, float], size: int, accept: Accept, rn
         SpecError: If a group is unknown.
         DataError: If there is nothing to draw.
     """
+    def accept_won(rows: Rows) -> NDArray[np.bool_]:
+        return accept(rows) & ledger.won(rows)
+
     counts = shares(mix, {group: ledger.starts(group) for group in GROUPS}, size)
-    return np.concatenate([_draw_group(ledger, group, count, accept, rng) for group, count in counts.items()])
+    fits = {group: accept_won if group == "success" else accept for group in counts}
+    return np.concatenate([_draw_group(ledger, group, count, fits[group], rng) for group, count in counts.items()])
 
 
 def _draw_group(ledger: Ledger, group: str, count: int, accept: Accept, rng: np.random.Generator) -> Rows:

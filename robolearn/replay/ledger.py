@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robolearn.core.errors import ConfigError
-from robolearn.replay.columns import DEMO, INTERVENED, LAST, Columns
+from robolearn.replay.columns import DEMO, INTERVENED, LAST, SUCCESS, Columns
 
 Rows = NDArray[np.int32]
-GROUPS = ("any", "demo", "online", "intervention")
+GROUPS = ("any", "demo", "online", "intervention", "success")
 
 
 class RowQueue:
@@ -116,7 +116,8 @@ class Ledger:
         self.following = np.full(capacity, -1, np.int32)
         self.online, self.demo = RowQueue(capacity), RowQueue(capacity)
         self.online_intervened, self.demo_intervened = RowQueue(capacity), RowQueue(capacity)
-        self.lengths, self.heads = Counters(), Counters()
+        self.lengths, self.heads, self.wins = Counters(), Counters(), Counters()
+        self._won_starts = 0
         self.tails: dict[int, Tail] = {}
 
     @property
@@ -128,24 +129,33 @@ class Ledger:
     def nbytes(self) -> int:
         """Return the bytes of all links and lists."""
         queues = (self.online, self.demo, self.online_intervened, self.demo_intervened)
-        tables = self.lengths.values.nbytes + self.heads.values.nbytes
+        tables = self.lengths.values.nbytes + self.heads.values.nbytes + self.wins.values.nbytes
         return self.following.nbytes + sum(q.nbytes for q in queues) + tables
 
     def queues(self, group: str) -> tuple[RowQueue, ...]:
-        """Return the lists that together hold the rows of `group`, one of `GROUPS`."""
+        """Return the lists among whose rows are those of `group`, one of `GROUPS`.
+
+        Only `success` is a part of its list: the online rows for which `won` holds.
+        """
         match group:
             case "any":
                 return (self.demo, self.online)
             case "demo":
                 return (self.demo,)
-            case "online":
+            case "online" | "success":
                 return (self.online,)
             case _:
                 return (self.demo_intervened, self.online_intervened)
 
     def starts(self, group: str) -> int:
         """Return how many rows of `group` have a successor."""
+        if group == "success":
+            return self._won_starts
         return sum(queue.starts for queue in self.queues(group))
+
+    def won(self, slots: Rows) -> NDArray[np.bool_]:
+        """Return which of `slots` belong to an episode that has ended in success."""
+        return self.wins.values.take(self.columns.episode.take(slots)) > 0
 
     def oldest(self) -> int:
         """Return the index of the next row to go, or of the next to come if there is none."""
@@ -178,7 +188,9 @@ class Ledger:
         if self.online_intervened.oldest() == slot:
             self.online_intervened.pop()
             self.online_intervened.starts -= int(linked)
-        self.heads[int(self.columns.episode[slot])] = int(self.columns.t[slot]) + 1
+        episode = int(self.columns.episode[slot])
+        self._won_starts -= int(linked and self.wins.values[episode] > 0)
+        self.heads[episode] = int(self.columns.t[slot]) + 1
         self.columns.index[slot] = -1
         return slot
 
@@ -190,6 +202,7 @@ class Ledger:
         self.tails.pop(stream, None)
         self.lengths.append(0)
         self.heads.append(0)
+        self.wins.append(0)
         return len(self.lengths) - 1, 0
 
     def enter(self, slot: int, stream: int) -> None:
@@ -207,9 +220,16 @@ class Ledger:
             queue.append(slot)
         if columns.flags[slot] & LAST:
             self.tails.pop(stream, None)
+            self._note_success(slot, episode)
         else:
             self.tails[stream] = Tail(slot, index, episode, t)
         self.next_index = index + 1
+
+    def _note_success(self, last: int, episode: int) -> None:
+        if self.columns.flags[last] & SUCCESS:
+            self.wins[episode] = 1
+            if self.columns.source[last] != DEMO:
+                self._won_starts += int(self.lengths.values[episode] - self.heads.values[episode]) - 1
 
     def remaining(self, slots: Rows) -> NDArray[np.int32]:
         """Return how many rows follow each of `slots` in its episode."""
@@ -240,8 +260,12 @@ class Ledger:
         lengths, heads = np.zeros(episodes, np.int32), np.full(episodes, np.iinfo(np.int32).max, np.int32)
         np.maximum.at(lengths, episode, t + 1)
         np.minimum.at(heads, episode, t)
-        self.lengths, self.heads = Counters(lengths), Counters(heads)
+        wins = np.zeros(episodes, np.int32)
+        last_of_win = (columns.flags[:used] & (LAST | SUCCESS)) == (LAST | SUCCESS)
+        wins[episode[last_of_win]] = 1
+        self.lengths, self.heads, self.wins = Counters(lengths), Counters(heads), Counters(wins)
         demo = columns.source[:used] == DEMO
+        self._won_starts = int((~demo & (wins[episode] > 0) & (self.following[:used] >= 0)).sum())
         intervened = (columns.flags[:used] & INTERVENED) > 0
         by_age = np.argsort(columns.index[:used]).astype(np.int32)
         for queue, mine in (

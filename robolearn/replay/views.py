@@ -131,6 +131,7 @@ class Reader:
             "is_demo": (self.columns.source.take(rows) == DEMO).astype(np.float32),
             "intervened": ((flags & INTERVENED) > 0).astype(np.float32),
             "success": ((flags & SUCCESS) > 0).astype(np.float32),
+            "won": self.ledger.won(rows).astype(np.float32),
         }
 
     def _take(self, name: str, rows: Rows) -> Array:

@@ -1,5 +1,6 @@
 """Stepping a vector env with a policy, and turning what happens into rows of replay."""
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -14,7 +15,6 @@ from robolearn.core.types import (
     INTERVENED,
     SUCCESS,
     Action,
-    Array,
     Mode,
     Obs,
     Previous,
@@ -25,6 +25,8 @@ from robolearn.core.types import (
 
 VectorEnv = gym.vector.SyncVectorEnv | gym.vector.AsyncVectorEnv
 """B envs of ours with `AutoresetMode.DISABLED`, in this process or in workers."""
+
+_COUNTERS = ("episodes", "seeds", "lengths", "totals", "interventions")
 
 
 @dataclass(kw_only=True, slots=True, frozen=True)
@@ -171,44 +173,33 @@ class Rollout:
 
         Only policies whose carry is empty or plain arrays can be saved.
         """
-        return {
+        state = {
             "envs": [dict(state) for state in self.envs.call("save")] if self._obs else [],
-            "obs": dict(self._obs),
+            "obs": self._obs,
             "carry": self._carry,
-            "executed": self._prev.executed,
-            "intervened": self._prev.intervened,
-            "first": self._prev.first,
-            "episodes": self._episodes,
-            "seeds": self._seeds,
-            "lengths": self._lengths,
-            "totals": self._totals,
-            "interventions": self._interventions,
+            "previous": {name: getattr(self._prev, name) for name in ("executed", "intervened", "first")},
+            "counters": {name: getattr(self, f"_{name}") for name in _COUNTERS},
             "rng": rng_state(self._rng),
         }
+        return copy.deepcopy(state)
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on where `save` left off."""
-        self._episodes[:] = state["episodes"]
         set_rng_state(self._rng, state["rng"])
+        for name in _COUNTERS:
+            getattr(self, f"_{name}")[:] = state["counters"][name]
         if not state["envs"]:
             return
-        self.envs.reset(seed=[0] * self.size)
+        self.envs.reset(seed=0)
         self.envs.set_attr("snapshot", list(state["envs"]))
         self._obs = dict(state["obs"])
         self._carry = state["carry"]
-        self._prev = Previous(executed=state["executed"], intervened=state["intervened"], first=state["first"])
-        for mine, name in (
-            (self._seeds, "seeds"),
-            (self._lengths, "lengths"),
-            (self._totals, "totals"),
-            (self._interventions, "interventions"),
-        ):
-            mine[:] = state[name]
+        self._prev = Previous(**state["previous"])
 
-    def restart(self, episodes: Array) -> None:
-        """Begin new episodes in every row after `episodes` finished ones (resume `keep`)."""
-        self._episodes[:] = episodes
-        self._obs = {}
+    def restart(self, state: Mapping[str, Any]) -> None:
+        """Begin new episodes after those that were in flight at `save` (resume `keep`)."""
+        self._episodes[:] = state["counters"]["episodes"]
+        set_rng_state(self._rng, state["rng"])
 
 
 def _row(obs: Obs, row: int) -> Obs:

@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-import numpy as np
-
 from robolearn import checkpoint
 from robolearn.core.clock import Every
 from robolearn.core.learning import Plan, Progress
@@ -236,5 +234,5 @@ class Trainer:
             self.replay.rollback(cast("Mapping[str, int]", state["replay"]))
             self._rollout.restore(state["rollout"])
         else:
-            self._rollout.restart(np.asarray(state["rollout"]["episodes"]))
+            self._rollout.restart(state["rollout"])
             self.env_steps = max(self.env_steps, self.replay.rows().get("online", 0))

@@ -336,5 +336,5 @@ def test_only_the_newest_two_marks_can_be_returned_to(spec, episode, tmp_path):
 
 def test_a_smaller_capacity_keeps_the_newest_and_the_demonstrations(spec, store):
     replay = Replay.open(store, spec, 30)
-    assert replay.rows() == {"any": 27, "demo": 9, "online": 18, "intervention": 0}
+    assert replay.rows() == {"any": 27, "demo": 9, "online": 18, "intervention": 0, "success": 0}
     replay.close()

@@ -62,7 +62,7 @@ def test_demonstrations_stay_and_the_oldest_other_rows_go(spec, episode):
         replay.put(episode(4, 100 * k), 1)
     replay.put(episode(4, 900, source=Source.DEMO), 0)
     assert len(replay) == 20
-    assert replay.rows() == {"any": 16, "demo": 8, "online": 8, "intervention": 0}
+    assert replay.rows() == {"any": 16, "demo": 8, "online": 8, "intervention": 0, "success": 0}
     firsts = [int(next(iter(replay.iterate(e))).obs["proprio/arm.q"][0]) for e in replay.episodes()]
     assert firsts == [0, 400, 500, 900]
 
@@ -151,7 +151,7 @@ def test_a_mixture_is_exact(spec, episode):
 
 
 def test_shares_go_to_those_that_have_something():
-    have = {"any": 9, "demo": 4, "online": 5, "intervention": 0}
+    have = {"any": 9, "demo": 4, "online": 5, "intervention": 0, "success": 0}
     assert shares({"demo": 0.25, "online": 0.5, "intervention": 0.25}, have, 9) == {"demo": 3, "online": 6}
     assert shares({"any": 1.0}, have, 10) == {"any": 10}
     assert shares({"demo": 0.25, "online": 0.75}, have, 5) == {"demo": 1, "online": 4}
