@@ -11,6 +11,7 @@ from robolearn.core.errors import ConfigError, DriverError, SpecError, nearest
 from robolearn.core.geometry import Pose, Vector, quat_conjugate, quat_rotate
 from robolearn.core.robot import CommandMode, RobotCommand, RobotSpec, RobotState
 from robolearn.envs.sim.kinematics import Kinematics
+from robolearn.envs.sim.model import as_index
 from robolearn.envs.sim.motion import Motion
 from robolearn.envs.sim.world import World
 
@@ -35,11 +36,13 @@ class SimArm:
         self._data = data
         joints = [model.joint(f"{name}/{joint}") for joint in arm.joints]
         fingers = [model.joint(f"{name}/{joint}") for joint in arm.gripper_joints]
-        self._q = np.array([int(j.qposadr[0]) for j in joints])
-        self._dof = np.array([int(j.dofadr[0]) for j in joints])
-        self._fingers = np.array([int(j.qposadr[0]) for j in fingers])
-        self._fingers_dof = np.array([int(j.dofadr[0]) for j in fingers])
-        self._servos = np.array([model.actuator(f"{name}/{servo}").id for servo in arm.actuators])
+        self._size = len(joints)
+        self._q = as_index([int(j.qposadr[0]) for j in joints])
+        self._dof = as_index([int(j.dofadr[0]) for j in joints])
+        self._finger_count = len(fingers)
+        self._fingers = as_index([int(j.qposadr[0]) for j in fingers])
+        self._fingers_dof = as_index([int(j.dofadr[0]) for j in fingers])
+        self._servos = as_index([model.actuator(f"{name}/{servo}").id for servo in arm.actuators])
         self._lag_s = model.actuator_biasprm[self._servos, 2] / model.actuator_biasprm[self._servos, 1]
         self._grip = model.actuator(f"{name}/{arm.gripper_actuator}").id
         self._bodies = np.array([model.body(f"{name}/{body}").id for body in arm.tool_bodies])
@@ -82,7 +85,7 @@ class SimArm:
         mode = command.mode
         if mode not in self._spec.modes:
             raise DriverError(f"arm '{self._spec.name}'", expected=f"a mode of {self._spec.modes}", got=mode)
-        size = _SIZES.get(mode, self._q.size)
+        size = _SIZES.get(mode, self._size)
         if command.target.shape != (size,) or not np.isfinite(command.target).all():
             raise SpecError(f"{mode} target", expected=f"{size} finite numbers", got=command.target.tolist())
         self._motion.start(mode, command.target, command.valid_for_s)
@@ -94,7 +97,7 @@ class SimArm:
         if self._cached is not None and self._cached[0] == self._world.version:
             return self._cached[1]
         data = self._data
-        q, dq = data.qpos[self._q], data.qvel[self._dof]
+        q, dq = data.qpos[self._q].copy(), data.qvel[self._dof].copy()
         pose, twist = self.kinematics.motion(q, dq)
         width = float(data.qpos[self._fingers].sum()) / self._width_max
         state = RobotState(
@@ -123,7 +126,7 @@ class SimArm:
             DriverError: If the angles are not (n,) numbers within the joint limits.
         """
         wanted = np.array(self._spec.q_home if q is None else q, np.float64)
-        inside = wanted.shape == self._q.shape and bool(
+        inside = wanted.shape == (self._size,) and bool(
             ((wanted >= self._spec.q_min) & (wanted <= self._spec.q_max)).all()
         )
         if not inside:
@@ -132,7 +135,7 @@ class SimArm:
         self._width = self._width_target = self._width_max
         data = self._data
         data.qpos[self._q] = wanted
-        data.qpos[self._fingers] = self._width_max / self._fingers.size
+        data.qpos[self._fingers] = self._width_max / self._finger_count
         data.qvel[self._dof] = 0.0
         data.qvel[self._fingers_dof] = 0.0
         self._drive(np.zeros_like(wanted))
@@ -156,12 +159,12 @@ class SimArm:
     def _drive(self, dq: Vector) -> None:
         """Set the servos' targets: the lag of a damped servo, kv / kp, is made up for by the commanded speed."""
         self._data.ctrl[self._servos] = self._motion.q + self._lag_s * dq
-        self._data.ctrl[self._grip] = self._width / self._fingers.size
+        self._data.ctrl[self._grip] = self._width / self._finger_count
 
     def _wrench(self, pose_tool_in_base: Pose) -> Vector:
         """Return what the world exerts on the hand (6,), at the tool, in base: N and N m."""
         total = self._world.contact_forces()[self._bodies].sum(axis=0)
-        if not total.any():
+        if not any(total.tolist()):
             return np.zeros(6)
         to_base = quat_conjugate(self._base.quat_wxyz)
         force, torque = quat_rotate(to_base, total[3:]), quat_rotate(to_base, total[:3])

@@ -1,11 +1,13 @@
 """Forward and inverse kinematics of one arm by itself; all poses are of the tool in the arm's base."""
 
+from operator import truediv
+
 import mujoco
 import numpy as np
 
 from robolearn.core.errors import DriverError
 from robolearn.core.geometry import Pose, Vector, rotation_error
-from robolearn.envs.sim.model import ArmModel
+from robolearn.envs.sim.model import ArmModel, as_index
 
 DAMPING = 1e-4
 """Added to the eigenvalues of J J^T (m^2, rad^2): what keeps steps finite at singular configurations."""
@@ -23,8 +25,8 @@ class Kinematics:
         self._model = mujoco.MjModel.from_xml_path(str(arm.path))
         self._data = mujoco.MjData(self._model)
         joints = [self._model.joint(name) for name in arm.joints]
-        self._q = np.array([int(j.qposadr[0]) for j in joints])
-        self._dof = np.array([int(j.dofadr[0]) for j in joints])
+        self._q = as_index([int(j.qposadr[0]) for j in joints])
+        self._dof = as_index([int(j.dofadr[0]) for j in joints])
         self._site = self._model.site(arm.tool_site).id
         self._site_position = self._data.site_xpos[self._site]
         self._site_matrix = self._data.site_xmat[self._site]
@@ -33,7 +35,9 @@ class Kinematics:
         self._solution = np.zeros(6)
         self._low = np.array(arm.spec.q_min) + MARGIN
         self._high = np.array(arm.spec.q_max) - MARGIN
-        self._dq_max = np.array(arm.spec.dq_max)
+        self._bounds = list(zip(self._low.tolist(), self._high.tolist(), strict=True))
+        self._dq_max = arm.spec.dq_max
+        self._error = np.zeros(6)
         self._home = np.array(arm.spec.q_home)
         self._damping = DAMPING * np.eye(6)
 
@@ -61,19 +65,20 @@ class Kinematics:
         """
         pose = self.pose(q)
         jacobian = self._site_jacobian()
-        error = np.concatenate(
-            [target.position - pose.position, rotation_error(target.quat_wxyz, pose.quat_wxyz)],
-        )
+        error = self._error
+        error[:3] = target.position - pose.position
+        error[3:] = rotation_error(target.quat_wxyz, pose.quat_wxyz)
         posture = min(posture_rate * dt, 1.0) * (self._home - q)
         step = self._solve(jacobian, error, posture)
-        reached = q + step
-        if (reached < self._low).any() or (reached > self._high).any():
-            blocked = (reached < self._low) | (reached > self._high)
+        blocked = self._outside(q + step)
+        if blocked:
             at_limit = np.clip(q, self._low, self._high) - q
+            jacobian = jacobian.copy()
             jacobian[:, blocked] = 0.0
-            step = np.where(blocked, at_limit, self._solve(jacobian, error, posture))
+            step = self._solve(jacobian, error, posture)
+            step[blocked] = at_limit[blocked]
             step = np.clip(q + step, self._low, self._high) - q
-        slowest = float((np.abs(step) / self._dq_max).max()) / dt
+        slowest = max(map(truediv, map(abs, step.tolist()), self._dq_max)) / dt
         return q + (step / slowest if slowest > 1.0 else step)
 
     def solve(
@@ -98,6 +103,11 @@ class Kinematics:
             got=f"position {target.position.round(3).tolist()}, nearest {pose.position.round(3).tolist()}",
             fix="move the pose into the arm's reach, away from joint limits",
         )
+
+    def _outside(self, q: Vector) -> list[int]:
+        """Return the joints beyond their limits."""
+        limited = enumerate(zip(q.tolist(), self._bounds, strict=True))
+        return [joint for joint, (angle, (low, high)) in limited if angle < low or angle > high]
 
     def _solve(self, jacobian: Vector, error: Vector, posture: Vector) -> Vector:
         gram = jacobian @ jacobian.T + self._damping

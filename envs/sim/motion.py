@@ -26,6 +26,7 @@ class Motion:
         self._low = np.array(spec.q_min) + MARGIN
         self._high = np.array(spec.q_max) - MARGIN
         self._dq_max = np.array(spec.dq_max)
+        self._still = np.zeros(len(spec.q_home))
         self.hold(np.array(spec.q_home))
 
     def hold(self, q: Vector) -> None:
@@ -36,6 +37,7 @@ class Motion:
         self._target = self._start_q = self.q
         self._start = self._pose = _NOWHERE
         self._turn = np.zeros(3)
+        self._turning = False
         self._elapsed_s = self._valid_s = 0.0
 
     def start(self, mode: CommandMode, target: Vector, valid_s: float) -> None:
@@ -46,12 +48,13 @@ class Motion:
         if mode is CommandMode.POSE:
             self._start = self._pose if following else self._kinematics.pose(self.q)
             self._turn = rotation_error(quat_normalize(self._target[3:]), self._start.quat_wxyz)
+            self._turning = any(self._turn.tolist())
             self._pose = self._start
 
     def tick(self, dt: float) -> Vector:
         """Go on for `dt` s; return the joint speeds (n,) rad/s of this move."""
         if self._mode is None:
-            return np.zeros_like(self.q)
+            return self._still
         before = self.q
         usable = min(dt, self._valid_s - self._elapsed_s)
         self._elapsed_s += usable
@@ -79,6 +82,7 @@ class Motion:
         mode = int(values["mode"])
         self._mode = None if mode < 0 else _MODES[mode]
         self._target, self._turn = values["target"], values["turn"]
+        self._turning = any(self._turn.tolist())
         self._start, self._pose = Pose.from_array(values["start"]), Pose.from_array(values["pose"])
         self._start_q, self.q = values["start_q"], values["q"]
         self._elapsed_s, self._valid_s = values["time"].tolist()
@@ -86,11 +90,10 @@ class Motion:
     def _next(self, mode: CommandMode, fraction: float, usable: float, dt: float) -> Vector:
         target = self._target
         if mode is CommandMode.POSE:
-            start = self._start
-            self._pose = Pose(
-                start.position + fraction * (target[:3] - start.position),
-                quat_multiply(quat_from_rotvec(fraction * self._turn), start.quat_wxyz),
-            )
+            start, quat_wxyz = self._start, self._start.quat_wxyz
+            if self._turning:
+                quat_wxyz = quat_multiply(quat_from_rotvec(fraction * self._turn), quat_wxyz)
+            self._pose = Pose(start.position + fraction * (target[:3] - start.position), quat_wxyz)
             return self._kinematics.follow(self.q, self._pose, dt)
         if mode is CommandMode.TWIST:
             here = self._kinematics.pose(self.q)
