@@ -95,8 +95,8 @@ class World:
         Raises:
             SpecError: If there is no such body or it is fixed.
         """
-        found = self.data.body(self._body_id(body))
-        mocap, joint = int(self.model.body_mocapid[found.id]), int(self.model.body_jntadr[found.id])
+        index = self._body_id(body)
+        mocap, joint = int(self.model.body_mocapid[index]), int(self.model.body_jntadr[index])
         if mocap >= 0:
             self.data.mocap_pos[mocap], self.data.mocap_quat[mocap] = pose.position, pose.quat_wxyz
         elif joint >= 0 and self.model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_FREE:
@@ -108,8 +108,8 @@ class World:
 
     def pose(self, body: str) -> Pose:
         """Return the pose of a body in the world."""
-        found = self.data.body(self._body_id(body))
-        return Pose(found.xpos.copy(), found.xquat.copy())
+        index = self._body_id(body)
+        return Pose(self.data.xpos[index].copy(), self.data.xquat[index].copy())
 
     def touching(self, geom: str, other: str) -> bool:
         """Return whether two named geoms are in contact.

@@ -3,7 +3,7 @@
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robolearn.bench.peers import run_peer
-from robolearn.core.geometry import Pose
+from robolearn.core.geometry import Pose, quat_from_rotvec, quat_multiply
 from robolearn.envs.assets.panda import PANDA
 from robolearn.envs.build import build_env, make_task, make_vector_env
 from robolearn.envs.sim import gl
 from robolearn.envs.sim.kinematics import Kinematics
 from robolearn.envs.sim.render import CHEAP, Renderer
 from robolearn.envs.sim.world import SUBSTEPS, TIMESTEP_S, World
-from robolearn.envs.tasks.base import ARM, turned_down
+from robolearn.envs.tasks.base import ARM
 from robolearn.envs.tasks.pick_cube import PickCubeConfig
 
 SIZES = (64, 84, 128)
@@ -75,25 +75,34 @@ class RawWorld:
         self._cfg = cfg
         self._world = World({ARM: PANDA}, make_task(cfg).scene, period_s=1.0 / cfg.rate_hz)
         self._kinematics = Kinematics(PANDA)
-        self._q = self._kinematics.solve(_START)
-        self._target = _START
-        self._world.data.qpos[: self._q.size] = self._q
+        self._q = np.array(PANDA.spec.q_home)
+        self._target = self._kinematics.pose(self._q)
         self._renderer = Renderer(self._world.model, CHEAP, cfg.image_size, cfg.image_size)
         self._cameras = [self._world.camera_id(name) for name in cfg.cameras]
 
+    def reset(self, world: Mapping[str, NDArray[np.generic]]) -> None:
+        """Start where a world was when it was saved."""
+        self._world.restore(world)
+        self._q = self._world.data.qpos[: self._q.size].copy()
+        self._target = self._kinematics.pose(self._q)
+
     def step(self, action: NDArray[np.float32]) -> None:
-        """Move by the translation of `action`: physics, inverse kinematics, both pictures and their pixels."""
-        low, high = self._cfg.safety.workspace_low, self._cfg.safety.workspace_high
-        moved = np.clip(self._target.position + self._cfg.translation_scale * action[:3], low, high)
-        self._target = Pose(moved, self._target.quat_wxyz)
-        model, data = self._world.model, self._world.data
-        for _ in range(round(1.0 / (self._cfg.rate_hz * TIMESTEP_S * SUBSTEPS))):
+        """Carry out x, y, z, yaw and gripper: physics, inverse kinematics, both pictures and their pixels."""
+        cfg, model, data = self._cfg, self._world.model, self._world.data
+        wanted = self._target.position + cfg.translation_scale * action[:3]
+        moved = np.clip(wanted, cfg.safety.workspace_low, cfg.safety.workspace_high)
+        turn = quat_from_rotvec(np.array([0.0, 0.0, cfg.rotation_scale * float(action[3])]))
+        self._target = Pose(moved, quat_multiply(turn, self._target.quat_wxyz))
+        data.ctrl[self._q.size] = 0.02 * (1.0 + action[4])
+        for _ in range(round(1.0 / (cfg.rate_hz * TIMESTEP_S * SUBSTEPS))):
             self._q = self._kinematics.follow(self._q, self._target, SUBSTEPS * TIMESTEP_S)
             data.ctrl[: self._q.size] = self._q
             mujoco.mj_step(model, data, nstep=SUBSTEPS)
+        mujoco.mj_kinematics(model, data)
+        mujoco.mj_camlight(model, data)
         self._renderer.update(data)
         for camera in self._cameras:
-            self._renderer.draw(data, camera, self._cfg.image_size, self._cfg.image_size)
+            self._renderer.draw(data, camera, cfg.image_size, cfg.image_size)
 
     def close(self) -> None:
         """Free the framebuffer."""
@@ -135,7 +144,11 @@ def _against_raw(size: int, seconds: float) -> tuple[float, float]:
         for action in actions[1:]:
             raw.step(action)
 
-    env_times, raw_times = _alternate([env_block, raw_block], 2.0 * seconds, before=lambda: env.reset(seed=0))
+    def start() -> None:
+        env.reset(seed=0)
+        raw.reset(env.save()["part/world"])
+
+    env_times, raw_times = _alternate([env_block, raw_block], 2.0 * seconds, before=start)
     env.close()
     raw.close()
     per_step = 1e3 / (BLOCK - 1)
@@ -178,6 +191,3 @@ def _alternate(
 
 def _ratio(rate: float, peer: dict[str, float] | None) -> float | None:
     return None if peer is None else rate / peer["steps_per_s"]
-
-
-_START = Pose(np.array([0.46, 0.0, 0.2]), turned_down(0.0))
