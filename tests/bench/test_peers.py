@@ -1,0 +1,55 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+from robolearn.bench.peers import PEER_PYTHON, run_peer
+from robolearn.core.errors import RobolearnError
+
+needs_peers = pytest.mark.skipif(not PEER_PYTHON.is_file(), reason="no .venv-peers; make bench-setup makes it")
+
+
+def test_a_peer_that_is_not_installed_gives_none_and_says_how_to_get_it(tmp_path, caplog):
+    assert run_peer("sb3_sac", python=tmp_path / "python") is None
+    assert "make bench-setup" in caplog.text
+
+
+def test_an_unknown_peer_is_named_with_the_known_ones():
+    with pytest.raises(RobolearnError, match="did you mean sb3_sac"):
+        run_peer("sb3_sacc")
+
+
+def test_a_peer_that_fails_gives_the_end_of_its_stderr():
+    with pytest.raises(RobolearnError, match="No module named 'gym_hil'"):
+        run_peer("gym_hil_pick", python=Path(sys.executable))
+
+
+def test_a_peer_that_takes_too_long_is_ended():
+    with pytest.raises(RobolearnError, match=r"an end within 0 s"):
+        run_peer("sb3_sac", python=Path(sys.executable), timeout_s=0.001)
+
+
+@needs_peers
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "figure"), [("robosuite_lift", "steps_per_s"), ("gym_hil_pick", "steps_per_s")])
+def test_simulators_of_others_render_and_step(name, figure):
+    figures = run_peer(name, blocks=2, block=2)
+    assert figures is not None
+    assert 0.0 < figures[figure] < 100.0
+
+
+@needs_peers
+@pytest.mark.slow
+def test_an_sb3_update_is_timed():
+    figures = run_peer("sb3_sac", batch=8, size=36, updates=2)
+    assert figures is not None
+    assert figures["update_s"] > 0.0
+
+
+@needs_peers
+@pytest.mark.slow
+def test_sb3_trains_on_pick_cube_through_gymnasium():
+    figures = run_peer("sb3_train", steps=200, batch=8, threads=1)
+    assert figures is not None
+    assert (figures["steps"], figures["updates"]) == (200, 100)
+    assert figures["critic_loss"] >= 0.0
