@@ -37,10 +37,13 @@ def read_run(run_dir: Path) -> RunRecord:
     if not run_dir.is_dir():
         raise DataError(str(run_dir), expected="a run directory", got="no such folder")
     metrics, config = run_dir / "metrics.jsonl", run_dir / "config.yaml"
+    rows = read_metrics(metrics) if metrics.exists() else []
+    # a run that has not ended has no result yet, but its baseline may be known
+    baseline = {name.replace("/", "_"): value for row in rows for name, value in row.items() if name.startswith("bc/")}
     return RunRecord(
         path=run_dir,
-        rows=read_metrics(metrics) if metrics.exists() else [],
-        result=_read_json(run_dir / "result.json"),
+        rows=rows,
+        result=baseline | _read_json(run_dir / "result.json"),
         info=_read_json(run_dir / "info.json"),
         config=config.read_text() if config.exists() else "",
     )

@@ -106,7 +106,8 @@ def _curves(run: RunRecord) -> str:
         ]  # fmt: skip
         chart = line_chart(series, label=f"Success over {label}", x_label=label, levels=levels, y_range=(0.0, 1.0), percent=True)  # fmt: skip
         charts.append(f'<div class="card">{chart}</div>')
-    names = [("train", f"training episodes, mean of {WINDOW}"), ("check", "greedy check, 95 % interval")]
+    names = [("train", f"training episodes, mean of {WINDOW}")]
+    names += [("check", "greedy check, 95 % interval")] if checks else []
     names += [("base", "behaviour cloning")] if levels else []
     names += [("final", "final evaluation")] if run.number("success") is not None else []
     legend = "".join(f'<span><i class="{style}"></i>{name}</span>' for style, name in names)

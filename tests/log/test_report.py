@@ -101,7 +101,11 @@ def test_interrupted_and_empty(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run")
     unfinished = {key: RESULT[key] for key in ("stopped", "train_s", "env_steps", "env", "agent")}
     (run / "result.json").write_text(json.dumps(unfinished | {"stopped": "interrupted"}))
-    assert "interrupted" in page_of(run)
+    page = page_of(run)
+    assert "interrupted" in page
+    assert "behaviour cloning alone" not in page
+    JsonlSink(run / "metrics.jsonl")([(1200, f"bc/{key}", RESULT[f"bc_{key}"]) for key in ("success", "episodes")])
+    assert "behaviour cloning alone" in page_of(run)
     (tmp_path / "empty").mkdir()
     assert "no evaluation yet" in page_of(tmp_path / "empty")
 
