@@ -3,9 +3,8 @@
 import json
 from collections.abc import Sequence
 
-from robolearn.log.progress import progress_bar
-
 from robolearn import assembly, config
+from robolearn.log.progress import progress_bar
 from robolearn.run.config import EvaluateConfig
 
 

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from robolearn.log.progress import progress_bar
-
 from robolearn import assembly, config
+from robolearn.log.progress import progress_bar
 from robolearn.run.config import RecordConfig
 
 

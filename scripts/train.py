@@ -3,9 +3,8 @@
 import json
 from collections.abc import Sequence
 
-from robolearn.log.progress import TrainDisplay
-
 from robolearn import assembly, config
+from robolearn.log.progress import TrainDisplay
 from robolearn.run.config import TrainConfig
 
 

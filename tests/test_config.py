@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from robolearn import config
 from robolearn.agents.sac.config import SacConfig
 from robolearn.core.errors import ConfigError

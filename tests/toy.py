@@ -4,6 +4,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+
 from robolearn.core.specs import ActionKind, ActionPart, ActionSpec, ArraySpec, EnvSpec
 from robolearn.core.types import CLIPPED, EXECUTED, INTERVENED, SUCCESS, Decision
 

@@ -4,10 +4,11 @@ import os
 import signal
 
 import pytest
+from toy import NoisePolicy, count_envs
+
 from robolearn.run.evaluate import evaluate
 from robolearn.run.stop import StopRule, StopSignals
 from robolearn.run.stopwatch import Stopwatch
-from toy import NoisePolicy, count_envs
 
 
 @pytest.mark.parametrize("size", [1, 3, 8])

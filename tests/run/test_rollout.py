@@ -1,10 +1,11 @@
 """Rows of replay, executed actions, resets and exact continuation of a rollout."""
 
 import numpy as np
+from toy import NoisePolicy, count_envs
+
 from robolearn.core.rng import spawn
 from robolearn.core.types import Mode, Source
 from robolearn.run.rollout import Rollout
-from toy import NoisePolicy, count_envs
 
 
 def roll(size: int = 2, rng_seed: int = 0, policy: NoisePolicy | None = None) -> Rollout:
