@@ -3,14 +3,16 @@ from pathlib import Path
 
 import pytest
 
+from robolearn.bench import peers
 from robolearn.bench.peers import PEER_PYTHON, run_peer
 from robolearn.core.errors import RobolearnError
 
 needs_peers = pytest.mark.skipif(not PEER_PYTHON.is_file(), reason="no .venv-peers; make bench-setup makes it")
 
 
-def test_a_peer_that_is_not_installed_gives_none_and_says_how_to_get_it(tmp_path, caplog):
-    assert run_peer("sb3_sac", python=tmp_path / "python") is None
+def test_a_peer_that_is_not_installed_gives_none_and_says_how_to_get_it(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(peers, "PEER_PYTHON", tmp_path / "python")
+    assert run_peer("sb3_sac") is None
     assert "make bench-setup" in caplog.text
 
 
@@ -19,14 +21,16 @@ def test_an_unknown_peer_is_named_with_the_known_ones():
         run_peer("sb3_sacc")
 
 
-def test_a_peer_that_fails_gives_the_end_of_its_stderr():
+def test_a_peer_that_fails_gives_the_end_of_its_stderr(monkeypatch):
+    monkeypatch.setattr(peers, "PEER_PYTHON", Path(sys.executable))
     with pytest.raises(RobolearnError, match="No module named 'gym_hil'"):
-        run_peer("gym_hil_pick", python=Path(sys.executable))
+        run_peer("gym_hil_pick")
 
 
-def test_a_peer_that_takes_too_long_is_ended():
+def test_a_peer_that_takes_too_long_is_ended(monkeypatch):
+    monkeypatch.setattr(peers, "PEER_PYTHON", Path(sys.executable))
     with pytest.raises(RobolearnError, match=r"an end within 0 s"):
-        run_peer("sb3_sac", python=Path(sys.executable), timeout_s=0.001)
+        run_peer("sb3_sac", timeout_s=0.001)
 
 
 @needs_peers

@@ -13,16 +13,13 @@ PEER_PYTHON = HERE.parents[2] / ".venv-peers" / "bin" / "python"
 _log = logging.getLogger(__name__)
 
 
-def run_peer(
-    name: str, *, threads: int = 2, timeout_s: float = 600.0, python: Path = PEER_PYTHON, **args: object
-) -> dict[str, float] | None:
+def run_peer(name: str, *, threads: int = 2, timeout_s: float = 600.0, **args: object) -> dict[str, float] | None:
     """Run the peer script `name` in a process of its own and return what it measured.
 
     Args:
         name: A script of this folder: robosuite_lift | gym_hil_pick | sb3_sac | sb3_train.
         threads: Threads that its numeric libraries may use.
         timeout_s: The process is ended after this long.
-        python: The interpreter that has the peers.
         args: Passed to the script as one JSON object.
 
     Returns:
@@ -35,10 +32,10 @@ def run_peer(
     known = sorted(path.stem for path in HERE.glob("[a-z]*.py"))
     if name not in known:
         raise RobolearnError("peer", expected="a known script", got=name, fix=nearest(name, known))
-    if not python.is_file():
+    if not PEER_PYTHON.is_file():
         _log.warning("no .venv-peers here, so %s is not measured; `make bench-setup` installs it", name)
         return None
-    words = [str(python), str(script), json.dumps({"threads": threads, **args})]
+    words = [str(PEER_PYTHON), str(script), json.dumps({"threads": threads, **args})]
     limits = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
     environment = {"MUJOCO_GL": "egl", **os.environ, **limits}
     try:
