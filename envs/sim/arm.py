@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
+import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +14,7 @@ from robolearn.core.robot import CommandMode, RobotCommand, RobotSpec, RobotStat
 from robolearn.envs.sim.kinematics import Kinematics
 from robolearn.envs.sim.model import as_index
 from robolearn.envs.sim.motion import Motion
-from robolearn.envs.sim.world import World
+from robolearn.envs.sim.world import SUBSTEPS, TIMESTEP_S, World
 
 SLACK = 0.1
 """rad by which servo targets may lead the measured joints when the arm is told to hold."""
@@ -22,8 +23,8 @@ SLACK = 0.1
 class SimArm:
     """One arm of a world; a `RobotDriver` and a `Snapshot`.
 
-    See `Motion` for what a set-point does over time. The servos get position targets with the velocity fed forward,
-    so that they follow without lag as far as their torque limits allow.
+    See `Motion` for what a set-point does over time. The servos get position targets with speed and acceleration fed
+    forward, so that they follow without lag as far as their torque limits allow.
     """
 
     def __init__(self, world: World, name: str) -> None:
@@ -43,7 +44,10 @@ class SimArm:
         self._fingers = as_index([int(j.qposadr[0]) for j in fingers])
         self._fingers_dof = as_index([int(j.dofadr[0]) for j in fingers])
         self._servos = as_index([model.actuator(f"{name}/{servo}").id for servo in arm.actuators])
-        self._lag_s = model.actuator_biasprm[self._servos, 2] / model.actuator_biasprm[self._servos, 1]
+        stiffness, damping = -model.actuator_biasprm[self._servos, 1], -model.actuator_biasprm[self._servos, 2]
+        self._lag_s = damping / stiffness - 0.5 * SUBSTEPS * TIMESTEP_S
+        self._softness = 1.0 / stiffness
+        self._full, self._torque = np.zeros(model.nv), np.zeros(model.nv)
         self._grip = model.actuator(f"{name}/{arm.gripper_actuator}").id
         self._bodies = np.array([model.body(f"{name}/{body}").id for body in arm.tool_bodies])
         self._root = int(model.body_rootid[self._bodies[0]])
@@ -131,14 +135,14 @@ class SimArm:
         )
         if not inside:
             raise DriverError(f"reset of arm '{self._spec.name}'", expected="angles within limits", got=wanted.tolist())
-        self._motion.hold(wanted)
+        self._motion.stand(wanted)
         self._width = self._width_target = self._width_max
         data = self._data
         data.qpos[self._q] = wanted
         data.qpos[self._fingers] = self._width_max / self._finger_count
         data.qvel[self._dof] = 0.0
         data.qvel[self._fingers_dof] = 0.0
-        self._drive(np.zeros_like(wanted))
+        self._drive(self._motion.dq, self._motion.dq)
         self._world.refresh()
 
     def save(self) -> dict[str, NDArray[np.generic]]:
@@ -154,12 +158,21 @@ class SimArm:
     def _tick(self, dt: float) -> None:
         reach = self._width_speed * dt
         self._width += min(max(self._width_target - self._width, -reach), reach)
-        self._drive(self._motion.tick(dt))
+        before = self._motion.dq
+        self._motion.tick(dt)
+        self._drive(self._motion.dq, (self._motion.dq - before) / dt)
 
-    def _drive(self, dq: Vector) -> None:
-        """Set the servos' targets: the lag of a damped servo, kv / kp, is made up for by the commanded speed."""
-        self._data.ctrl[self._servos] = self._motion.q + self._lag_s * dq
-        self._data.ctrl[self._grip] = self._width / self._finger_count
+    def _drive(self, dq: Vector, ddq: Vector) -> None:
+        """Set the servos' targets so that they follow without lag, though they are soft enough for contact.
+
+        The commanded speed makes up for the lag of a damped servo, kv / kp, less the half tick by which targets are
+        early; the torque that the commanded acceleration needs, M ddq, is added as an offset of the target.
+        """
+        model, data = self._world.model, self._data
+        self._full[self._dof] = ddq
+        mujoco.mj_mulM(model, data, self._torque, self._full)
+        data.ctrl[self._servos] = self._motion.q + self._lag_s * dq + self._torque[self._dof] * self._softness
+        data.ctrl[self._grip] = self._width / self._finger_count
 
     def _wrench(self, pose_tool_in_base: Pose) -> Vector:
         """Return what the world exerts on the hand (6,), at the tool, in base: N and N m."""

@@ -9,6 +9,8 @@ from robolearn.core.geometry import Pose, Vector, quat_from_rotvec, quat_multipl
 from robolearn.core.robot import CommandMode
 from robolearn.envs.sim.kinematics import MARGIN, Kinematics
 
+SMOOTHING = 2
+"""Ticks over which joint angles are averaged; delays them by half a tick."""
 _MODES = tuple(CommandMode)
 
 
@@ -16,7 +18,8 @@ class Motion:
     """The joint angles that an arm is told to have, moving towards the newest set-point.
 
     Poses and joint positions are approached evenly within `period_s` and then held; twists and joint velocities go on
-    until they expire. An expired set-point is a hold. Joint speeds and limits are respected in every mode.
+    until they expire. An expired set-point is a hold. Joint speeds and limits are respected in every mode. What the
+    servos get, `q`, is the mean over the last `SMOOTHING` ticks, so that speeds change gradually and torques suffice.
     """
 
     def __init__(self, kinematics: Kinematics, period_s: float) -> None:
@@ -26,15 +29,22 @@ class Motion:
         self._low = np.array(spec.q_min) + MARGIN
         self._high = np.array(spec.q_max) - MARGIN
         self._dq_max = np.array(spec.dq_max)
-        self._still = np.zeros(len(spec.q_home))
-        self.hold(np.array(spec.q_home))
+        self.stand(np.array(spec.q_home))
+
+    def stand(self, q: Vector) -> None:
+        """Be at joint angles (n,), at rest, without a set-point."""
+        self.hold(q)
+        self._recent = [self._wanted] * SMOOTHING
+        self.q = self._wanted
+        """Joint angles (n,) rad for the servos; replaced, never changed in place."""
+        self.dq = np.zeros_like(q)
+        """Joint speeds (n,) rad/s of the last tick."""
 
     def hold(self, q: Vector) -> None:
-        """Stand at joint angles (n,) and forget the set-point."""
-        self.q = q.copy()
-        """Commanded joint angles (n,) rad; replaced, never changed in place."""
+        """Come to rest at joint angles (n,) and forget the set-point."""
+        self._wanted = q.copy()
         self._mode: CommandMode | None = None
-        self._target = self._start_q = self.q
+        self._target = self._start_q = self._wanted
         self._start = self._pose = _NOWHERE
         self._turn = np.zeros(3)
         self._turning = False
@@ -43,25 +53,25 @@ class Motion:
     def start(self, mode: CommandMode, target: Vector, valid_s: float) -> None:
         """Set off from where the motion is now; `target` as in `RobotCommand`."""
         following = self._mode is CommandMode.POSE
-        self._mode, self._target, self._start_q = mode, target.copy(), self.q
+        self._mode, self._target, self._start_q = mode, target.copy(), self._wanted
         self._elapsed_s, self._valid_s = 0.0, valid_s
         if mode is CommandMode.POSE:
-            self._start = self._pose if following else self._kinematics.pose(self.q)
+            self._start = self._pose if following else self._kinematics.pose(self._wanted)
             self._turn = rotation_error(quat_normalize(self._target[3:]), self._start.quat_wxyz)
             self._turning = any(self._turn.tolist())
             self._pose = self._start
 
-    def tick(self, dt: float) -> Vector:
-        """Go on for `dt` s; return the joint speeds (n,) rad/s of this move."""
-        if self._mode is None:
-            return self._still
-        before = self.q
-        usable = min(dt, self._valid_s - self._elapsed_s)
-        self._elapsed_s += usable
-        self.q = self._next(self._mode, min(1.0, self._elapsed_s / self._period_s), usable, dt)
-        if self._elapsed_s >= self._valid_s - 1e-9:
-            self.hold(self.q)
-        return (self.q - before) / dt
+    def tick(self, dt: float) -> None:
+        """Go on for `dt` s."""
+        if self._mode is not None:
+            usable = min(dt, self._valid_s - self._elapsed_s)
+            self._elapsed_s += usable
+            self._wanted = self._next(self._mode, min(1.0, self._elapsed_s / self._period_s), usable, dt)
+            if self._elapsed_s >= self._valid_s - 1e-9:
+                self.hold(self._wanted)
+        self._recent = [*self._recent[1:], self._wanted]
+        before, self.q = self.q, sum(self._recent) / SMOOTHING
+        self.dq = (self.q - before) / dt
 
     def save(self) -> dict[str, NDArray[np.generic]]:
         """Return everything, as arrays."""
@@ -72,7 +82,10 @@ class Motion:
             "pose": self._pose.to_array(),
             "turn": self._turn.copy(),
             "start_q": self._start_q.copy(),
+            "wanted": self._wanted.copy(),
+            "recent": np.stack(self._recent),
             "q": self.q.copy(),
+            "dq": self.dq.copy(),
             "time": np.array([self._elapsed_s, self._valid_s]),
         }
 
@@ -84,7 +97,8 @@ class Motion:
         self._target, self._turn = values["target"], values["turn"]
         self._turning = any(self._turn.tolist())
         self._start, self._pose = Pose.from_array(values["start"]), Pose.from_array(values["pose"])
-        self._start_q, self.q = values["start_q"], values["q"]
+        self._start_q, self._wanted, self.q = values["start_q"], values["wanted"], values["q"]
+        self.dq, self._recent = values["dq"], list(values["recent"])
         self._elapsed_s, self._valid_s = values["time"].tolist()
 
     def _next(self, mode: CommandMode, fraction: float, usable: float, dt: float) -> Vector:
@@ -94,17 +108,17 @@ class Motion:
             if self._turning:
                 quat_wxyz = quat_multiply(quat_from_rotvec(fraction * self._turn), quat_wxyz)
             self._pose = Pose(start.position + fraction * (target[:3] - start.position), quat_wxyz)
-            return self._kinematics.follow(self.q, self._pose, dt)
+            return self._kinematics.follow(self._wanted, self._pose, dt)
         if mode is CommandMode.TWIST:
-            here = self._kinematics.pose(self.q)
+            here = self._kinematics.pose(self._wanted)
             turned = quat_multiply(quat_from_rotvec(usable * target[3:]), here.quat_wxyz)
-            return self._kinematics.follow(self.q, Pose(here.position + usable * target[:3], turned), dt)
+            return self._kinematics.follow(self._wanted, Pose(here.position + usable * target[:3], turned), dt)
         if mode is CommandMode.JOINT_POSITION:
             wanted = self._start_q + fraction * (target - self._start_q)
         else:
-            wanted = self.q + usable * target
+            wanted = self._wanted + usable * target
         reach = dt * self._dq_max
-        return np.clip(np.clip(wanted, self.q - reach, self.q + reach), self._low, self._high)
+        return np.clip(np.clip(wanted, self._wanted - reach, self._wanted + reach), self._low, self._high)
 
 
 _NOWHERE = Pose(np.zeros(3), np.array([1.0, 0.0, 0.0, 0.0]))
