@@ -51,7 +51,7 @@ def bench_sac(
         result: dict[str, object] = {**_bench_device("cpu", sizes, repeats)}
         if torch.cuda.is_available():
             result["cuda"] = _bench_device("cuda", sizes, repeats)
-    peer = run_peer("sb3_sac", threads=threads, cameras=2, **sizes)
+    peer = run_peer("sb3_sac", threads=threads, cameras=2, batch=batch, size=size, proprio=proprio, action=action)
     for prefix in ENCODERS:
         update_s = result[f"{prefix}update_s"]
         assert isinstance(update_s, float)

@@ -14,7 +14,7 @@ class RunningNorm(nn.Module):
     variance: Tensor
     count: Tensor
 
-    def __init__(self, size: int, floor: float = 0.01, limit: float = 5.0) -> None:
+    def __init__(self, size: int, floor: float, limit: float = 5.0) -> None:
         """Start as the identity up to clipping.
 
         Args:

@@ -27,7 +27,7 @@ def frames(*sizes, rows=3, seed=0):
 def test_every_kind_takes_every_size(kind, sizes):
     encoder = ImageEncoder(CONFIGS[kind], sizes)
     out = encoder(frames(*sizes))
-    assert out.shape == (3, 64)
+    assert out.shape == (3, 256)
     assert float(out.detach().abs().max()) < 1.0
     out.square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in encoder.trunk.parameters())

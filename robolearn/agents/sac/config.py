@@ -26,7 +26,7 @@ class EncoderConfig:
     """Stride of the stem, pixels; also its kernel for `patch`."""
     channels: list[int] = field(default_factory=lambda: [64, 64])
     """Of the stem and of each stride-2 convolution after it."""
-    bottleneck: int = 64
+    bottleneck: int = 256
     """Length of the vector that actor and critics see; LayerNorm and tanh bound it."""
     weights: str | None = None
     """File to start from. For `pretrained` a TorchScript archive whose forward maps (N, 3, H, W) float32 RGB in [0, 1]
@@ -169,6 +169,10 @@ class SacConfig(AgentConfig):
     batch: int = 128
     demo_share: float = 0.5
     """Share of each batch that is drawn from demonstrations, where there are any."""
+    vector_floor: float = 0.5
+    """Smallest standard deviation by which vector observations are divided, in their own units (m, rad). A cloned actor
+    reads a position that varies by centimetres off a handful of demonstrations by heart; this keeps it looking at
+    the images. 5 demonstrations of pick-cube cloned with 0.01: 15-45 % success, with 0.25 to 1: 60-95 %."""
     updates_per_step: float = 1.0
     """Gradient steps per environment step; below 1 the learner skips steps."""
     warmup_steps: int = 50
@@ -186,5 +190,7 @@ class SacConfig(AgentConfig):
 
 
 def _check_name(field_name: str, value: str, known: tuple[str, ...]) -> None:
+        if self.vector_floor <= 0.0:
+            raise ConfigError("agent.vector_floor", expected="above 0", got=self.vector_floor)
     if value not in known:
         raise ConfigError(f"agent.{field_name}", expected=f"one of {known}", got=value, fix=nearest(value, known))

@@ -77,7 +77,7 @@ class SacPolicy(nn.Module):
         super().__init__()
         sizes = layout.image_sizes
         self.encoder = ImageEncoder(cfg.encoder, sizes) if sizes else NoImages()
-        self.norm = RunningNorm(layout.spec.vector_size)
+        self.norm = RunningNorm(layout.spec.vector_size, cfg.vector_floor)
         self.size = self.encoder.size + layout.spec.vector_size
         self.actor = Actor(cfg.actor, self.size, layout.action_size)
 
