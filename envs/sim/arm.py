@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
-import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +13,7 @@ from robolearn.core.robot import CommandMode, RobotCommand, RobotSpec, RobotStat
 from robolearn.envs.sim.kinematics import Kinematics
 from robolearn.envs.sim.model import as_index
 from robolearn.envs.sim.motion import Motion
-from robolearn.envs.sim.world import SUBSTEPS, TIMESTEP_S, World
+from robolearn.envs.sim.world import World
 
 SLACK = 0.1
 """rad by which servo targets may lead the measured joints when the arm is told to hold."""
@@ -45,9 +44,9 @@ class SimArm:
         self._fingers_dof = as_index([int(j.dofadr[0]) for j in fingers])
         self._servos = as_index([model.actuator(f"{name}/{servo}").id for servo in arm.actuators])
         stiffness, damping = -model.actuator_biasprm[self._servos, 1], -model.actuator_biasprm[self._servos, 2]
-        self._lag_s = damping / stiffness - 0.5 * SUBSTEPS * TIMESTEP_S
+        self._lag_s = damping / stiffness - 0.5 * world.tick_s
         self._softness = 1.0 / stiffness
-        self._full, self._torque = np.zeros(model.nv), np.zeros(model.nv)
+        self._feed = self._feed_at(np.array(arm.spec.q_home))
         self._grip = model.actuator(f"{name}/{arm.gripper_actuator}").id
         self._bodies = np.array([model.body(f"{name}/{body}").id for body in arm.tool_bodies])
         self._root = int(model.body_rootid[self._bodies[0]])
@@ -93,6 +92,7 @@ class SimArm:
         if command.target.shape != (size,) or not np.isfinite(command.target).all():
             raise SpecError(f"{mode} target", expected=f"{size} finite numbers", got=command.target.tolist())
         self._motion.start(mode, command.target, command.valid_for_s)
+        self._feed = self._feed_at(self._motion.q)
         if command.gripper is not None:
             self._width_target = min(max(command.gripper, 0.0), 1.0) * self._width_max
 
@@ -147,12 +147,15 @@ class SimArm:
 
     def save(self) -> dict[str, NDArray[np.generic]]:
         """Return the set-point and how far it is approached; what moves is saved by the world."""
-        return {**self._motion.save(), "width": np.array([self._width, self._width_target])}
+        own = {"width": np.array([self._width, self._width_target]), "feed": self._feed.copy()}
+        return {**own, **{_MOTION + name: value for name, value in self._motion.save().items()}}
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Put back what `save` returned."""
-        self._motion.restore({name: value for name, value in state.items() if name != "width"})
+        start = len(_MOTION)
+        self._motion.restore({name[start:]: value for name, value in state.items() if name.startswith(_MOTION)})
         self._width, self._width_target = np.array(state["width"], np.float64).tolist()
+        self._feed = np.array(state["feed"], np.float64)
         self._cached = None
 
     def _tick(self, dt: float) -> None:
@@ -162,16 +165,18 @@ class SimArm:
         self._motion.tick(dt)
         self._drive(self._motion.dq, (self._motion.dq - before) / dt)
 
+    def _feed_at(self, q: Vector) -> Vector:
+        """Return the matrix (n, n) that turns accelerations into offsets of the servos' targets, around `q`."""
+        return self.kinematics.inertia(q) * self._softness[:, None]
+
     def _drive(self, dq: Vector, ddq: Vector) -> None:
         """Set the servos' targets so that they follow without lag, though they are soft enough for contact.
 
         The commanded speed makes up for the lag of a damped servo, kv / kp, less the half tick by which targets are
-        early; the torque that the commanded acceleration needs, M ddq, is added as an offset of the target.
+        early; the torque that the commanded acceleration needs is added as an offset of the target, M ddq / kp.
         """
-        model, data = self._world.model, self._data
-        self._full[self._dof] = ddq
-        mujoco.mj_mulM(model, data, self._torque, self._full)
-        data.ctrl[self._servos] = self._motion.q + self._lag_s * dq + self._torque[self._dof] * self._softness
+        data = self._data
+        data.ctrl[self._servos] = self._motion.q + self._lag_s * dq + self._feed @ ddq
         data.ctrl[self._grip] = self._width / self._finger_count
 
     def _wrench(self, pose_tool_in_base: Pose) -> Vector:
@@ -185,4 +190,5 @@ class SimArm:
         return np.concatenate([force, torque + np.cross(centre - pose_tool_in_base.position, force)])
 
 
+_MOTION = "motion/"
 _SIZES = {CommandMode.POSE: 7, CommandMode.TWIST: 6}

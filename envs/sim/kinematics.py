@@ -31,6 +31,7 @@ class Kinematics:
         self._site_position = self._data.site_xpos[self._site]
         self._site_matrix = self._data.site_xmat[self._site]
         self._jacobian = np.zeros((6, self._model.nv))
+        self._units = np.eye(self._model.nv)[self._dof]
         self._quat = np.zeros(4)
         self._solution = np.zeros(6)
         self._low = np.array(arm.spec.q_min) + MARGIN
@@ -57,6 +58,17 @@ class Kinematics:
         pose = self.pose(q)
         return pose, self._site_jacobian() @ dq
 
+    def inertia(self, q: Vector) -> Vector:
+        """Return the joint inertia matrix (n, n) kg m^2 at joint angles (n,), with the motors' and an empty gripper's."""
+        self._data.qpos[self._q] = q
+        mujoco.mj_kinematics(self._model, self._data)
+        mujoco.mj_comPos(self._model, self._data)
+        mujoco.mj_makeM(self._model, self._data)
+        matrix = np.zeros((len(self._units), self._model.nv))
+        for row, unit in zip(matrix, self._units, strict=True):
+            mujoco.mj_mulM(self._model, self._data, row, unit)
+        return matrix[:, self._dof]
+
     def follow(self, q: Vector, target: Pose, dt: float, posture_rate: float = POSTURE_RATE) -> Vector:
         """Return joint angles (n,) one small step of `dt` s nearer to `target`.
 
@@ -72,11 +84,11 @@ class Kinematics:
         step = self._solve(jacobian, error, posture)
         blocked = self._outside(q + step)
         if blocked:
-            at_limit = np.clip(q, self._low, self._high) - q
-            jacobian = jacobian.copy()
-            jacobian[:, blocked] = 0.0
-            step = self._solve(jacobian, error, posture)
-            step[blocked] = at_limit[blocked]
+            to_limit = np.clip(q + step, self._low, self._high)[blocked] - q[blocked]
+            free = jacobian.copy()
+            free[:, blocked] = 0.0
+            step = self._solve(free, error - jacobian[:, blocked] @ to_limit, posture)
+            step[blocked] = to_limit
             step = np.clip(q + step, self._low, self._high) - q
         slowest = max(map(truediv, map(abs, step.tolist()), self._dq_max)) / dt
         return q + (step / slowest if slowest > 1.0 else step)

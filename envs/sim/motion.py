@@ -1,5 +1,6 @@
 """From set-points at the control rate to joint angles at the servo rate."""
 
+import functools
 from collections.abc import Mapping
 
 import numpy as np
@@ -37,7 +38,7 @@ class Motion:
         self._recent = [self._wanted] * SMOOTHING
         self.q = self._wanted
         """Joint angles (n,) rad for the servos; replaced, never changed in place."""
-        self.dq = np.zeros_like(q)
+        self.dq: Vector = np.zeros_like(q)
         """Joint speeds (n,) rad/s of the last tick."""
 
     def hold(self, q: Vector) -> None:
@@ -70,7 +71,7 @@ class Motion:
             if self._elapsed_s >= self._valid_s - 1e-9:
                 self.hold(self._wanted)
         self._recent = [*self._recent[1:], self._wanted]
-        before, self.q = self.q, sum(self._recent) / SMOOTHING
+        before, self.q = self.q, functools.reduce(np.add, self._recent) * (1.0 / SMOOTHING)
         self.dq = (self.q - before) / dt
 
     def save(self) -> dict[str, NDArray[np.generic]]:

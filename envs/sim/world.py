@@ -1,5 +1,6 @@
 """One MuJoCo world: physics in fixed steps, pictures, and snapshots; arms and cameras are views of it."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import mujoco
@@ -12,9 +13,10 @@ from robolearn.core.geometry import Pose, Vector
 from robolearn.envs.sim.model import ArmModel, Placement, Scene, compile_world
 from robolearn.envs.sim.render import PROFILES, Renderer
 
-TIMESTEP_S = 0.005
+TICK_S = 0.02
+"""Longest time between two updates of the arms' servo targets; a control period is a whole number of ticks."""
 SUBSTEPS = 4
-"""Physics steps between two updates of the arms' servo targets (20 ms)."""
+"""Physics steps in a tick; 5 ms or less each."""
 _STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 _DIVERGED = mujoco.mjtWarning.mjWARN_BADQACC
 
@@ -38,7 +40,11 @@ class World:
         placements: Mapping[str, Placement] | None = None,
     ) -> None:
         self.arms = dict(arms)
-        self.model = compile_world(arms, placements or {}, scene, TIMESTEP_S)
+        self.ticks = math.ceil(period_s / TICK_S - 1e-6)
+        """Ticks in a control period."""
+        self.tick_s = period_s / self.ticks
+        self._timestep_s = self.tick_s / SUBSTEPS
+        self.model = compile_world(arms, placements or {}, scene, self._timestep_s)
         self.data = mujoco.MjData(self.model)
         self.clock = SimClock(period_s, self.advance)
         self.cameras = self._camera_ids()
@@ -48,6 +54,7 @@ class World:
         """Changes whenever anything in the world may have changed."""
         self._tickers: list[Callable[[float], None]] = []
         self._debt_s = 0.0
+        self._steps = 0
         self._renderers: dict[str, Renderer] = {}
         self._drawn: dict[str, int] = {}
         self._touched: set[tuple[int, int]] = set()
@@ -55,7 +62,7 @@ class World:
         self.refresh()
 
     def every_tick(self, ticker: Callable[[float], None]) -> None:
-        """Have `ticker(dt)` called before every `SUBSTEPS` physics steps, to set what the servos follow."""
+        """Have `ticker(dt)` called at the start of every tick, to set what the servos follow."""
         self._tickers.append(ticker)
 
     def advance(self, seconds: float) -> None:
@@ -65,13 +72,16 @@ class World:
             DriverError: If the simulation has diverged; `reset` makes it usable again.
         """
         self._debt_s += seconds
-        steps = int(self._debt_s / TIMESTEP_S + 1e-6)
-        self._debt_s -= steps * TIMESTEP_S
+        steps = int(self._debt_s / self._timestep_s + 1e-6)
+        self._debt_s -= steps * self._timestep_s
         while steps > 0:
-            count = min(SUBSTEPS, steps)
-            for ticker in self._tickers:
-                ticker(count * TIMESTEP_S)
+            since_tick = self._steps % SUBSTEPS
+            if since_tick == 0:
+                for ticker in self._tickers:
+                    ticker(self.tick_s)
+            count = min(SUBSTEPS - since_tick, steps)
             mujoco.mj_step(self.model, self.data, nstep=count)
+            self._steps += count
             steps -= count
         self.refresh()
         if self.data.warning[_DIVERGED].number:
@@ -86,7 +96,7 @@ class World:
     def reset(self) -> None:
         """Put everything back to where the model was compiled; arms are reset by their drivers."""
         mujoco.mj_resetData(self.model, self.data)
-        self._debt_s = 0.0
+        self._debt_s, self._steps = 0.0, 0
         self.refresh()
 
     def place(self, body: str, pose: Pose) -> None:
@@ -162,6 +172,7 @@ class World:
         return {
             "physics": physics,
             "debt": np.array(self._debt_s),
+            "steps": np.array(self._steps),
             "forces": self.contact_forces().copy(),
             "contacts": np.array(sorted(self._contacts()), np.int64).reshape(-1, 2),
         }
@@ -177,7 +188,7 @@ class World:
             expected = f"{mujoco.mj_stateSize(self.model, _STATE)} numbers"
             raise SpecError("world snapshot", expected=expected, got=f"{physics.size}", fix="was it saved elsewhere?")
         mujoco.mj_setState(self.model, self.data, physics, _STATE)
-        self._debt_s = float(state["debt"])
+        self._debt_s, self._steps = float(state["debt"]), int(state["steps"])
         self.refresh()
         self.data.cfrc_ext[:] = state["forces"]
         self._touched = {(int(first), int(second)) for first, second in state["contacts"]}

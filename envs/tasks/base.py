@@ -12,6 +12,7 @@ from robolearn.core.errors import ConfigError, nearest
 from robolearn.core.geometry import Pose, Vector, quat_from_rotvec, quat_multiply
 from robolearn.core.protocols import Event, Outcome, RobotDriver, StepContext, Task
 from robolearn.core.robot import CommandMode, RobotState
+from robolearn.core.specs import ActionKind
 from robolearn.core.types import STATE, Action, Array
 from robolearn.envs.action import ActionCodec, SetPoint
 from robolearn.envs.config import EnvConfig
@@ -141,6 +142,9 @@ class CartesianExpert(abc.ABC):
     """Share of the remaining way taken in one step, near the goal."""
     PICKUP = 0.35
     """Growth of the speed from step to step, as a share of full speed."""
+    TREMOR = 0.15
+    """Standard deviation of the noise on every motion part of an action, of full scale. A hand is not steady either, and
+    demonstrations that show how to get back on the way are worth several that never leave it (arXiv:1703.09327)."""
 
     def __init__(self, env: RobotEnv, arm: SimArm, rng: np.random.Generator) -> None:
         self._env = env
@@ -148,6 +152,10 @@ class CartesianExpert(abc.ABC):
         self._codec = ActionCodec(env.env_spec.action, {ARM: arm.spec})
         self._full = float(rng.uniform(0.75, 1.0))
         self._pace = 0.0
+        self._rng = rng
+        self._tremor = np.concatenate(
+            [np.full(p.size, 0.0 if p.kind is ActionKind.GRIPPER else self.TREMOR) for p in env.env_spec.action.parts]
+        )
 
     @abc.abstractmethod
     def goal(self, state: RobotState) -> tuple[Vector, float, float]:
@@ -165,10 +173,12 @@ class CartesianExpert(abc.ABC):
         step = way * min(self.GAIN, longest / length) if length > 1e-9 else way
         angle_scale = scales.get("yaw_delta", scales.get("rotation_delta", 0.0))
         angle = float(np.clip(self.GAIN * turn, -self._full * angle_scale, self._full * angle_scale))
-        quat_wxyz = quat_multiply(quat_from_rotvec(np.array([0.0, 0.0, angle])), reference.target[3:])
-        target = np.concatenate([reference.target[:3] + step, quat_wxyz])
+        upright = turned_down(yaw_of(reference.target[3:]) - yaw_of(TOOL_DOWN) + angle)
+        target = np.concatenate([reference.target[:3] + step, upright])
         wanted = SetPoint(mode=CommandMode.POSE, target=target, gripper=opening)
-        return np.clip(self._codec.encode({ARM: wanted}, {ARM: reference}), -1.0, 1.0).astype(np.float32)
+        action = self._codec.encode({ARM: wanted}, {ARM: reference})
+        action += self._tremor * self._rng.standard_normal(len(action))
+        return np.clip(action, -1.0, 1.0).astype(np.float32)
 
     def can_turn(self) -> bool:
         """Return whether the action has a part that turns the tool."""

@@ -26,8 +26,8 @@ NEAR_M = 0.03
 
 
 def workspace() -> SafetyLimits:
-    """Return the limits of table-top work: fingertips, 15 mm below the tool, stay off the table."""
-    return SafetyLimits(workspace_low=(0.3, -0.25, 0.018), workspace_high=(0.7, 0.25, 0.4), position_error=0.03)
+    """Return the limits of table-top work: fingertips, 15 mm below the tool, stay 5 mm off the table."""
+    return SafetyLimits(workspace_low=(0.3, -0.25, 0.02), workspace_high=(0.7, 0.25, 0.4), position_error=0.03)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -128,19 +128,18 @@ class PickCubeExpert(CartesianExpert):
     @override
     def goal(self, state: RobotState) -> tuple[Vector, float, float]:
         assert state.pose_tool_in_base is not None
-        assert state.gripper is not None
         tool, cube = state.pose_tool_in_base, self._task.world.pose("cube")
         away = float(np.linalg.norm(cube.position[:2] - tool.position[:2]))
         turn = self._turn(tool.quat_wxyz, cube.quat_wxyz)
         above = float(tool.position[2] - cube.position[2])
         there = away < 0.01 and abs(above) < 0.012 and abs(turn) < 0.15
-        if there and self._task.held() and state.gripper * 0.08 < 3.0 * HALF:
+        if there and self._task.held():
             return np.array([*tool.position[:2], self._top]), 0.0, 0.0
         if there:
-            return np.array([*cube.position[:2], cube.position[2]]), 0.0, 0.0
+            return cube.position, 0.0, 0.0
         funnel = 2.0 * max(away - 0.006, 0.0) + 0.15 * max(abs(turn) - 0.1, 0.0)
         height = float(cube.position[2]) + min(funnel, 0.12)
-        return np.array([cube.position[0], cube.position[1], height]), turn, 1.0
+        return np.array([*cube.position[:2], height]), turn, 1.0
 
     def _turn(self, tool_wxyz: Vector, cube_wxyz: Vector) -> float:
         """Return the shorter turn that lines the fingers up with two sides of the cube, rad."""

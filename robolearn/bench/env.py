@@ -19,7 +19,7 @@ from robolearn.envs.build import build_env, make_task, make_vector_env
 from robolearn.envs.sim import gl
 from robolearn.envs.sim.kinematics import Kinematics
 from robolearn.envs.sim.render import CHEAP, Renderer
-from robolearn.envs.sim.world import SUBSTEPS, TIMESTEP_S, World
+from robolearn.envs.sim.world import SUBSTEPS, World
 from robolearn.envs.tasks.base import ARM
 from robolearn.envs.tasks.pick_cube import PickCubeConfig
 
@@ -94,8 +94,8 @@ class RawWorld:
         turn = quat_from_rotvec(np.array([0.0, 0.0, cfg.rotation_scale * float(action[3])]))
         self._target = Pose(moved, quat_multiply(turn, self._target.quat_wxyz))
         data.ctrl[self._q.size] = 0.02 * (1.0 + action[4])
-        for _ in range(round(1.0 / (cfg.rate_hz * TIMESTEP_S * SUBSTEPS))):
-            self._q = self._kinematics.follow(self._q, self._target, SUBSTEPS * TIMESTEP_S)
+        for _ in range(self._world.ticks):
+            self._q = self._kinematics.follow(self._q, self._target, self._world.tick_s)
             data.ctrl[: self._q.size] = self._q
             mujoco.mj_step(model, data, nstep=SUBSTEPS)
         mujoco.mj_kinematics(model, data)
