@@ -4,6 +4,7 @@ import atexit
 import contextlib
 import functools
 import importlib
+import importlib.metadata
 import json
 import logging
 import os
@@ -14,13 +15,13 @@ import weakref
 from pathlib import Path
 from typing import Protocol
 
-import mujoco
-
 from robolearn.core.errors import ConfigError, DriverError, nearest
 
 BACKENDS = ("egl", "osmesa", "glfw")
 APT_LINE = "apt-get install -y libegl1 libgl1-mesa-dri libosmesa6"
 PROBE_TIMEOUT_S = 60.0
+_UNDECIDED = ("", "1", "on", "true", "enable", "enabled")
+_OFF = ("0", "off", "false", "disable", "disabled")
 _PROBE = """
 import importlib, sys, mujoco, numpy as np
 context = importlib.import_module(f"mujoco.{sys.argv[1]}").GLContext(32, 32)
@@ -81,6 +82,25 @@ class SharedContext:
             self._context.free()
 
 
+def import_mujoco() -> None:
+    """Import the bindings, which load the OpenGL library that `MUJOCO_GL` names.
+
+    Raises:
+        ConfigError: If `MUJOCO_GL` names no backend.
+        DriverError: If it names one that is not installed.
+    """
+    wanted = os.environ.get("MUJOCO_GL", "").lower()
+    if wanted not in (*BACKENDS, *_UNDECIDED, *_OFF):
+        raise ConfigError("MUJOCO_GL", expected=f"one of {BACKENDS}", got=wanted, fix=nearest(wanted, BACKENDS))
+    try:
+        importlib.import_module("mujoco")
+    except (AttributeError, ImportError, OSError) as error:
+        if wanted not in BACKENDS or isinstance(error, ModuleNotFoundError):
+            raise
+        fix = f"install it ({APT_LINE}) or unset MUJOCO_GL to have one chosen"
+        raise DriverError("MUJOCO_GL", expected=f"an installed backend, {wanted}", got=error, fix=fix) from error
+
+
 def backend() -> str:
     """Return the name of a working backend; chosen once a process, and remembered on disk.
 
@@ -122,9 +142,9 @@ def works(name: str, timeout_s: float = PROBE_TIMEOUT_S) -> bool:
 @functools.cache
 def _choose() -> str:
     wanted = os.environ.get("MUJOCO_GL", "").lower()
-    if wanted:
+    if wanted not in _UNDECIDED:
         if wanted not in BACKENDS:
-            raise ConfigError("MUJOCO_GL", expected=f"one of {BACKENDS}", got=wanted, fix=nearest(wanted, BACKENDS))
+            raise ConfigError("MUJOCO_GL", expected=f"one of {BACKENDS} for images", got=wanted, fix="or unset it")
         _log.info("OpenGL backend %s, from MUJOCO_GL", wanted)
         return wanted
     known = _remembered()
@@ -152,7 +172,12 @@ def _machine() -> dict[str, str]:
     """Return what a verdict depends on."""
     names = ("DISPLAY", "LD_LIBRARY_PATH", "NVIDIA_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES", "MUJOCO_EGL_DEVICE_ID")
     facts = {name: os.environ.get(name, "") for name in names}
-    return {**facts, "mujoco": mujoco.__version__, "python": sys.executable, "node": os.uname().nodename}
+    return {
+        **facts,
+        "mujoco": importlib.metadata.version("mujoco"),
+        "python": sys.executable,
+        "node": os.uname().nodename,
+    }
 
 
 def _remembered() -> str | None:

@@ -18,7 +18,7 @@ TICK_S = 0.02
 SUBSTEPS = 4
 """Physics steps in a tick; 5 ms or less each."""
 _STATE = mujoco.mjtState.mjSTATE_INTEGRATION
-_DIVERGED = mujoco.mjtWarning.mjWARN_BADQACC
+_DIVERGED = [int(getattr(mujoco.mjtWarning, f"mjWARN_BAD{name}")) for name in ("QPOS", "QVEL", "QACC")]
 
 
 class World:
@@ -84,7 +84,7 @@ class World:
             self._steps += count
             steps -= count
         self.refresh()
-        if self.data.warning[_DIVERGED].number:
+        if self.data.warning.number[_DIVERGED].any():  # MuJoCo has started over with the compiled state
             raise DriverError("physics", expected="finite accelerations", got="a diverged simulation", fix="reset")
 
     def refresh(self) -> None:
