@@ -95,6 +95,7 @@ class SimTask(abc.ABC, Task):
         self.check_options(options)
         self.world.reset()
         self.place(rng, options)
+        self.world.refresh()
         arms[ARM].reset(self.arm.kinematics.solve(self.start_pose(rng)))
 
     @override

@@ -1,0 +1,215 @@
+"""Pick-cube: what is randomised, what counts as success, what is rewarded, and how well the expert does."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from robolearn.core.errors import ConfigError
+from robolearn.core.geometry import Pose, quat_from_rotvec
+from robolearn.core.rng import spawn
+from robolearn.envs.build import build_env, make_expert
+from robolearn.envs.robot_env import RobotEnv
+from robolearn.envs.tasks.base import turned_down, yaw_of
+from robolearn.envs.tasks.pick_cube import CENTRE, HALF, PickCube, PickCubeConfig
+from robolearn.envs.wrappers import RelativeFrame
+
+FAST = {"observation": "state"}
+UPRIGHT = np.array([1.0, 0.0, 0.0, 0.0])
+
+
+def make(**fields) -> tuple[RobotEnv, PickCube]:
+    env = build_env(PickCubeConfig(**{**FAST, **fields}))
+    assert isinstance(env.task, PickCube)
+    return env, env.task
+
+
+def episode(env, seed: int) -> tuple[bool, int, list[dict]]:
+    env.reset(seed=seed)
+    expert, infos, done = make_expert(env, spawn(seed, 7)), [], False
+    while not done:
+        action = expert.act()
+        assert env.action_space.contains(action)
+        _, reward, terminated, truncated, info = env.step(action)
+        infos.append({**info, "reward": reward})
+        done = terminated or truncated
+    return bool(infos[-1]["success"]), len(infos), infos
+
+
+SETTINGS = {
+    "default": {},
+    "easy": {"yaw": 0.4, "action": "xyz_gripper"},
+    "seven": {"action": "xyz_rotation_gripper"},
+    "tool": {"action": "xyz_rotation_gripper", "frame": "tool"},
+    "20 Hz": {"rate_hz": 20, "max_steps": 100, "translation_scale": 0.02, "rotation_scale": 0.1},
+}
+
+
+@pytest.mark.parametrize("fields", SETTINGS.values(), ids=SETTINGS)
+def test_the_expert_succeeds(fields):
+    env, _ = make(**fields)
+    results = [episode(env, seed) for seed in range(30)]
+    assert sum(success for success, _, _ in results) >= 29
+    assert 10 <= np.median([length for _, length, _ in results]) <= 30 * env.env_spec.rate_hz / 10
+
+
+@pytest.mark.slow
+def test_the_expert_succeeds_on_200_seeds():
+    env, _ = make()
+    assert sum(episode(env, seed)[0] for seed in range(200)) >= 190
+
+
+def test_the_expert_speaks_the_outermost_coordinates():
+    env, _ = make(proprio=["position", "gripper"], action="xyz_rotation_gripper")
+    outer = RelativeFrame(env)
+    assert sum(episode(outer, seed)[0] for seed in range(10)) >= 9
+
+
+def test_sparse_reward_comes_once_at_the_end_which_is_terminal():
+    env, _ = make()
+    env.reset(seed=3)
+    expert, rewards, terminated = make_expert(env, spawn(3)), [], False
+    while not terminated:
+        _, reward, terminated, truncated, _ = env.step(expert.act())
+        assert not truncated
+        rewards.append(reward)
+    assert rewards[-1] == 1.0
+    assert not any(rewards[:-1])
+
+
+def test_dense_reward_is_the_weighted_terms_and_grows_towards_success():
+    env, task = make(reward="dense")
+    _, _, infos = episode(env, 4)
+    for info in infos:
+        assert set(info["reward_terms"]) == set(task.weights)
+        assert all(0.0 <= term <= 1.0 for term in info["reward_terms"].values())
+        weighted = sum(task.weights[name] * term for name, term in info["reward_terms"].items())
+        assert info["reward"] == pytest.approx(weighted + float(info["success"]))
+    rewards = [info["reward"] for info in infos]
+    assert rewards[0] < rewards[len(rewards) // 2] < rewards[-1]
+    assert infos[-1]["reward_terms"]["lift"] == 1.0
+
+
+def test_doing_nothing_is_cut_at_the_time_limit_and_not_terminal():
+    env, _ = make(max_steps=4)
+    env.reset(seed=0)
+    hold = np.array([0, 0, 0, 0, 1], np.float32)
+    ends = [env.step(hold)[2:4] for _ in range(4)]
+    assert ends == [(False, False)] * 3 + [(False, True)]
+
+
+def test_starts_cover_their_ranges_and_nothing_beyond():
+    env, task = make(cube_range=0.2, yaw=math.pi)
+    cubes, yaws, tools = [], [], []
+    for seed in range(150):
+        env.reset(seed=seed)
+        pose = task.world.pose("cube")
+        cubes.append(pose.position)
+        yaws.append(yaw_of(pose.quat_wxyz))
+        tools.append(task.arm.state().pose_tool_in_base.position)
+    offsets = np.array(cubes)[:, :2] - CENTRE
+    assert np.abs(offsets).max() <= 0.1
+    assert (offsets.max(axis=0) > 0.085).all()
+    assert (offsets.min(axis=0) < -0.085).all()
+    np.testing.assert_allclose(np.array(cubes)[:, 2], HALF)
+    assert max(yaws) > 2.7
+    assert min(yaws) < -2.7
+    assert (np.ptp(tools, axis=0) > (0.08, 0.08, 0.05)).all()
+
+
+def test_a_narrow_setting_stays_narrow():
+    env, task = make(cube_range=0.0, yaw=0.0)
+    for seed in range(3):
+        env.reset(seed=seed)
+        pose = task.world.pose("cube")
+        np.testing.assert_allclose(pose.position, [*CENTRE, HALF])
+        np.testing.assert_allclose(pose.quat_wxyz, UPRIGHT)
+
+
+def test_a_cube_in_the_air_that_is_not_held_is_no_success():
+    env, task = make()
+    env.reset(seed=0)
+    tool = task.arm.state().pose_tool_in_base
+    task.world.place("cube", Pose(np.array([0.5, 0.1, 0.3]), UPRIGHT))
+    task.world.refresh()
+    assert not task.success(task.arm.state())
+    task.world.place("cube", Pose(tool.position, UPRIGHT))
+    task.world.refresh()
+    assert not task.success(task.arm.state())
+
+
+def test_state_observations_are_what_the_world_knows():
+    env, task = make()
+    obs, _ = env.reset(seed=1)
+    pose = task.world.pose("cube")
+    np.testing.assert_allclose(obs["state/cube_position"], pose.position, atol=1e-6)
+    np.testing.assert_allclose(obs["state/cube_quat_wxyz"], pose.quat_wxyz, atol=1e-6)
+    yaw = yaw_of(pose.quat_wxyz)
+    np.testing.assert_allclose(obs["state/cube_symmetric_yaw"], [math.sin(4 * yaw), math.cos(4 * yaw)], atol=1e-6)
+    assert not any(key.startswith("pixels/") for key in obs)
+
+
+def test_image_observations_tell_nothing_privileged():
+    env = build_env(PickCubeConfig())
+    assert sorted(env.env_spec.obs) == [
+        "pixels/front",
+        "pixels/wrist",
+        "proprio/arm.gripper",
+        "proprio/arm.position",
+        "proprio/arm.yaw",
+    ]
+    env.close()
+
+
+@given(cube=st.floats(-math.pi, math.pi), tool=st.floats(-1.0, 1.0))
+def test_the_expert_turns_the_short_way(cube, tool):
+    env, task = SHARED
+    expert = task.expert(env, spawn(0))
+    turn = expert._turn(turned_down(tool), quat_from_rotvec(np.array([0.0, 0.0, cube])))
+    assert abs(turn) <= math.pi / 4 + 1e-9
+    left = math.remainder(yaw_of(turned_down(tool + turn)) - cube, math.pi / 2)
+    assert abs(left) < 1e-6
+
+
+def test_actions_with_and_without_turning():
+    assert make()[0].action_space.shape == (5,)
+    assert make(action="xyz_gripper")[0].action_space.shape == (4,)
+    assert make(action="xyz_rotation_gripper")[0].action_space.shape == (7,)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"cameras": ["frnt"]}, "did you mean front"),
+        ({"cameras": ["front", "front"]}, "different cameras"),
+        ({"cameras": []}, "a camera for image observations"),
+        ({"image_size": 0}, "16 to 512"),
+        ({"image_size": 10_000}, "16 to 512"),
+        ({"action": "xyz_yaw_griper"}, "did you mean xyz_yaw_gripper"),
+        ({"action": "xyz"}, "an action with a gripper"),
+        ({"frame": "world"}, "did you mean"),
+        ({"reward": "spars"}, "did you mean sparse"),
+        ({"observation": "image"}, "did you mean images"),
+        ({"cube_range": 2.0}, "env.cube_range"),
+        ({"yaw": 7.0}, "env.yaw"),
+        ({"lift_height": 0.0}, "env.lift_height"),
+        ({"rate_hz": 0.0}, "env.rate_hz"),
+        ({"max_steps": 0}, "env.max_steps"),
+        ({"translation_scale": 0.0}, "env.translation_scale"),
+        ({"proprio": ["positon"], "observation": "state"}, "did you mean position"),
+    ],
+)
+def test_a_bad_setting_is_one_clear_error(fields, message):
+    with pytest.raises(ConfigError, match=message):
+        build_env(PickCubeConfig(**fields))
+
+
+def test_unknown_reset_options_are_refused():
+    env, _ = make()
+    with pytest.raises(ConfigError, match="reset options"):
+        env.reset(seed=0, options={"cube": 1})
+
+
+SHARED = make()
