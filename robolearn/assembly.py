@@ -102,7 +102,7 @@ def make_trainer(
     if state is not None:
         trainer.restore(state, cfg.resume_mode)
         if cfg.resume_mode == "exact":
-            metrics.truncate_after(trainer.env_steps)
+            metrics.truncate_to(trainer.logged)
     return trainer
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from robolearn.agents.sac.config import EncoderConfig, SacConfig
+from robolearn.agents.sac.config import ActorConfig, EncoderConfig, SacConfig
 from robolearn.core.learning import Progress
 from robolearn.core.specs import ActionKind, ActionPart, ActionSpec, ArraySpec, EnvSpec
 from robolearn.core.types import Mode, Previous, Source, Step
@@ -33,6 +33,7 @@ def random_obs(spec: EnvSpec, rows: int, rng: np.random.Generator) -> dict[str, 
 
 def small_sac(**changes) -> SacConfig:
     changes.setdefault("encoder", EncoderConfig(freeze="none", patch=4, channels=[8, 8], bottleneck=8, shift=2))
+    changes.setdefault("actor", ActorConfig(wait=0))
     return SacConfig(**{"device": "cpu", "batch": 16, "warmup_steps": 1, **changes})
 
 

@@ -24,7 +24,7 @@ def test_overrides_reach_typed_components():
 @pytest.mark.parametrize("group", ["env", "agent", "experiment"])
 def test_every_yaml_composes(group):
     for path in sorted((CONFIGS / group).glob("*.yaml")):
-        assert config.compose("train", [f"{'+' if group == 'experiment' else ''}{group}={path.stem}"])
+        assert config.compose("train", [f"{group}={path.stem}"])
 
 
 @pytest.mark.parametrize(

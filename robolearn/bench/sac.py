@@ -64,7 +64,7 @@ def _bench_device(device: str, sizes: Mapping[str, int], repeats: int) -> dict[s
     replay = _random_replay(spec, rows=2 * sizes["batch"])
     result: dict[str, object] = {}
     for prefix, encoder in ENCODERS.items():
-        cfg = SacConfig(device=device, encoder=encoder, actor=ActorConfig(every=1), batch=sizes["batch"])
+        cfg = SacConfig(device=device, encoder=encoder, actor=ActorConfig(every=1, wait=0), batch=sizes["batch"])
         agent = SacAgent(cfg, spec, seed=0)
         batch = _planned_batch(agent)
         sample = replay.sample(batch, np.random.default_rng(0))

@@ -55,14 +55,10 @@ class JsonlSink:
         for step, values in rows.items():
             self._append(json.dumps({"step": step, **values}).encode() + b"\n")
 
-    def truncate_after(self, step: int) -> None:
-        """Forget every row of a later step: a run that was rolled back writes them again."""
-
-        def earlier(line: bytes) -> bool:
-            row = _parse(line)
-            return row is None or row["step"] <= step
-
-        self._cut(earlier)
+    def truncate_to(self, rows: int) -> None:
+        """Keep the first `rows` rows: a run that was rolled back writes the others again."""
+        numbers = itertools.count()
+        self._cut(lambda _: next(numbers) < rows)
 
     def close(self) -> None:
         """Close the file; may be called twice."""

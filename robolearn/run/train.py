@@ -68,6 +68,8 @@ class Trainer:
         self.milestones: dict[str, Mapping[str, float]] = {}
         self.env_steps = self.episodes = self.updates = 0
         self._learned_from = 0
+        self.logged = 0
+        """Rows handed to the sinks."""
         self._sinks = sinks
         self._show = show
         self._rng = spawn(cfg.seed, 1)
@@ -191,6 +193,7 @@ class Trainer:
         rows.append((self.env_steps, "time_s", self.train_s))
         for sink in self._sinks:
             sink(rows)
+        self.logged += 1
         self._show({**metrics, "env_steps": self.env_steps, "updates": self.updates, "train_s": self.train_s})
 
     def save(self) -> None:
@@ -205,6 +208,7 @@ class Trainer:
                     "env_steps": self.env_steps,
                     "episodes": self.episodes,
                     "updates": self.updates,
+                    "logged": self.logged,
                     "learned_from": self._learned_from,
                     "history": list(self.rule.history),
                     "milestones": {name: dict(summary) for name, summary in self.milestones.items()},
@@ -223,7 +227,7 @@ class Trainer:
         loop = state["loop"]
         self.agent.load_state_dict(state["agent"])
         self.env_steps, self.episodes, self.updates = (int(loop[k]) for k in ("env_steps", "episodes", "updates"))
-        self._learned_from = int(loop["learned_from"])
+        self._learned_from, self.logged = int(loop["learned_from"]), int(loop["logged"])
         self.rule.history = [float(value) for value in loop["history"]]
         self.milestones = dict(loop["milestones"])
         self.watch.load(loop["seconds"])

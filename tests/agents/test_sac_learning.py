@@ -41,7 +41,7 @@ def test_sac_beats_random_on_a_line(demos):
     random = success_rate(lambda _: rng.uniform(-1, 1, 1).astype(np.float32))
     cfg = SacConfig(
         device="cpu", batch=64, warmup_steps=200, discount=0.9, bc=BcConfig(updates=100, decay=300),
-        actor=ActorConfig(hidden=[64, 64], log_std_start=-0.5), critic=CriticConfig(hidden=[64, 64]),
+        actor=ActorConfig(hidden=[64, 64], log_std_start=-0.5, log_std_max=0.5, wait=0), critic=CriticConfig(hidden=[64, 64]),
         temperature=TemperatureConfig(start=0.05),
     )  # fmt: skip
     agent, milestones = train(demos, 1500, cfg)

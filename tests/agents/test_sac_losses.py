@@ -6,7 +6,8 @@ import torch
 from sac_toys import fill_replay, make_spec, small_sac
 
 from robolearn.agents.sac.agent import SacAgent
-from robolearn.agents.sac.config import CriticConfig, TemperatureConfig
+from robolearn.agents.sac.config import ActorConfig, BcConfig, CriticConfig, TemperatureConfig
+from robolearn.agents.sac.learner import demonstrated, demonstrated_or_won
 from robolearn.agents.sac.losses import (
     actor_loss,
     clone_loss,
@@ -122,7 +123,28 @@ def test_the_clone_term_pulls_the_actor_to_the_demonstrations():
     assert losses[-1] < 0.2 * losses[0]
 
 
-def test_default_target_entropy_is_half_the_action_size():
+def test_the_actor_waits_for_the_critics():
+    agent, batch = learner_of(actor=ActorConfig(wait=3))
+    names = [set(agent.update(batch)) for _ in range(6)]
+    assert [("actor_loss" in n) for n in names] == [False, False, False, True, False, True]
+
+
+def test_own_successes_are_cloned_like_demonstrations_unless_told_otherwise():
+    tensors = {"is_demo": torch.tensor([1.0, 0.0, 0.0]), "won": torch.tensor([0.0, 1.0, 0.0])}
+    assert demonstrated_or_won(tensors).tolist() == [1.0, 1.0, 0.0]
+    assert demonstrated(tensors).tolist() == [1.0, 0.0, 0.0]
+
+
+def test_the_cloning_term_fades_to_its_end():
+    agent, batch = learner_of(bc=BcConfig(updates=0, weight=3.0, weight_end=1.0, decay=4))
+    weights = []
+    for _ in range(6):
+        weights.append(agent._reinforcement.clone_weight())
+        agent.update(batch)
+    assert weights == [3.0, 2.5, 2.0, 1.5, 1.0, 1.0]
+
+
+def test_default_target_entropy_is_minus_the_action_size():
     agent, _ = learner_of()
-    assert agent.learner._target_entropy == -1.0
-    assert math.isclose(float(agent.learner.temperature().detach()), 0.01, rel_tol=1e-5)
+    assert agent.learner._target_entropy == -2.0
+    assert math.isclose(float(agent.learner.temperature().detach()), 3e-4, rel_tol=1e-5)

@@ -55,14 +55,14 @@ def test_damage_elsewhere_is_an_error_and_never_repaired_away(tmp_path: Path) ->
         read_metrics(tmp_path / "none.jsonl")
 
 
-def test_truncate_after(tmp_path: Path) -> None:
+def test_truncate_to(tmp_path: Path) -> None:
     sink = JsonlSink(tmp_path / "m.jsonl")
     for step in (0, 10, 10, 20, 30):
         sink([(step, "a", step)])
-    sink.truncate_after(10)
+    sink.truncate_to(3)
     sink([(15, "a", 1)])
     assert [row["step"] for row in read_metrics(tmp_path / "m.jsonl")] == [0, 10, 10, 15]
-    sink.truncate_after(-1)
+    sink.truncate_to(0)
     assert read_metrics(tmp_path / "m.jsonl") == []
 
 

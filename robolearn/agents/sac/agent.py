@@ -111,6 +111,7 @@ class SacAgent(Agent[None]):
         frozen = isinstance(self.encoding, Frozen)
         if frozen and self._phases[self._index] is self._reinforcement and self._refresh.due(progress):
             self._index -= 1
+            self._reinforcement.settled = 0
         while (plan := self._phases[self._index].plan(progress)) is None:
             ended = self._phases[self._index]
             self._index += 1
@@ -147,6 +148,7 @@ class SacAgent(Agent[None]):
             "phase": self._index,
             "updates": [phase.updates for phase in self._phases],
             "ratio_done": self._reinforcement.ratio.done,
+            "settled": self._reinforcement.settled,
         }
 
     @override
@@ -166,6 +168,7 @@ class SacAgent(Agent[None]):
         for phase, updates in zip(self._phases, cast("list[int]", state["updates"]), strict=True):
             phase.updates = updates
         self._reinforcement.ratio.done = cast("int", state["ratio_done"])
+        self._reinforcement.settled = cast("int", state["settled"])
         self.encoding.settle()
 
     def _optimisers(self) -> dict[str, torch.optim.Optimizer]:

@@ -22,9 +22,9 @@ class EncoderConfig:
     """`patch`: disjoint patches, then stride-2 convolutions; cheapest. `conv`: the same with an overlapping stem (kernel
     twice the stride). `vit`: the conv trunk's map as tokens of one transformer layer. `pretrained`: a TorchScript
     module from `weights`, applied to each camera."""
-    patch: int = 8
+    patch: int = 4
     """Stride of the stem, pixels; also its kernel for `patch`."""
-    channels: list[int] = field(default_factory=lambda: [64, 64])
+    channels: list[int] = field(default_factory=lambda: [32, 64, 64])
     """Of the stem and of each stride-2 convolution after it."""
     bottleneck: int = 256
     """Length of the vector that actor and critics see; LayerNorm and tanh bound it."""
@@ -66,16 +66,18 @@ class BcConfig:
     """Of the warm start, on demonstrations only; 0 for none. Skipped where there are no demonstrations."""
     batch: int = 128
     lr: float = 1e-3
-    weight: float = 1.0
+    weight: float = 4.0
     """Of the cloning term in the actor's loss at the first RL update."""
     own: bool = True
     """Also clone the agent's own successful episodes (self-imitation, arXiv:1806.05635): their steps share the
     demonstrations' part of each batch by number, and count as demonstrated."""
     decay: int = 4_000
-    """RL updates over which that weight falls linearly to 0; 0 for no term at all."""
+    """RL updates over which that weight falls linearly to `weight_end`; 0 starts there."""
+    weight_end: float = 2.0
+    """Of the cloning term from then on."""
 
     def __post_init__(self) -> None:
-        if min(self.updates, self.decay) < 0 or self.batch < 1 or self.lr <= 0 or self.weight < 0:
+        if min(self.updates, self.decay, self.weight, self.weight_end) < 0 or self.batch < 1 or self.lr <= 0:
             raise ConfigError("agent.bc", expected="counts and weights that are not negative, lr above 0", got=self)
 
 
@@ -89,7 +91,7 @@ class CriticConfig:
     hidden: list[int] = field(default_factory=lambda: [256, 256])
     activation: str = "relu"
     layer_norm: bool = True
-    lr: float = 1e-3
+    lr: float = 5e-4
     tau: float = 0.02
     """Polyak coefficient: the target moves this fraction towards the critic at every update."""
     warmup: int = 0
@@ -114,13 +116,16 @@ class ActorConfig:
 
     hidden: list[int] = field(default_factory=lambda: [256, 256])
     activation: str = "relu"
-    lr: float = 1e-3
+    lr: float = 5e-4
     log_std_min: float = -5.0
-    log_std_max: float = 0.5
-    log_std_start: float = -1.5
+    log_std_max: float = -1.0
+    log_std_start: float = -2.0
     """Where the log standard deviation starts, before squashing, in every state: how much a cloned actor explores."""
     every: int = 2
     """Critic updates per actor update."""
+    wait: int = 200
+    """RL updates after cloning, and after each refresh of the encoder, in which only the critics learn: critics that do
+    not know the features would undo what the actor has cloned."""
 
     def __post_init__(self) -> None:
         _check_name("actor.activation", self.activation, ACTIVATIONS)
@@ -128,18 +133,19 @@ class ActorConfig:
         if not self.log_std_min < self.log_std_start < self.log_std_max:
             bounds = f"between log_std_min {self.log_std_min} and log_std_max {self.log_std_max}"
             raise ConfigError("agent.actor.log_std_start", expected=bounds, got=self.log_std_start)
-        if min((*self.hidden, 1)) < 1 or self.lr <= 0 or self.every < 1:
-            raise ConfigError("agent.actor", expected="positive sizes, lr and every", got=self)
+        if min((*self.hidden, 1)) < 1 or self.lr <= 0 or self.every < 1 or self.wait < 0:
+            raise ConfigError("agent.actor", expected="positive sizes, lr and every, wait not negative", got=self)
 
 
 @dataclass(kw_only=True, slots=True)
 class TemperatureConfig:
     """The weight of the entropy in the actor's objective, adapted to hold a target entropy."""
 
-    start: float = 0.01
+    start: float = 3e-4
     lr: float = 3e-4
     target_entropy: float | None = None
-    """Of the squashed action, in nats; None takes -A/2."""
+    """Of the squashed action, in nats; None takes -A. (RLPD's -A/2 asks for more noise on the other axes than a grasp
+    bears, once the gripper is sure of itself.)"""
     backup: bool = False
     """Whether the entropy of the next action is part of the critics' target."""
 

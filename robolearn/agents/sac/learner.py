@@ -88,7 +88,7 @@ class SacLearner:
         self._choose = subset_choice(cfg.critic.ensemble, cfg.critic.subset)
         self._value: Callable[[Tensor, Tensor, Tensor], Tensor] = soft_value if cfg.temperature.backup else hard_value
         wanted = cfg.temperature.target_entropy
-        self._target_entropy = -0.5 * layout.action_size if wanted is None else wanted
+        self._target_entropy = -float(layout.action_size) if wanted is None else wanted
         self._demonstrated: Callable[[Tensors], Tensor] = demonstrated_or_won if cfg.bc.own else demonstrated
         self._names = (
             *("action", "reward", "discount", "is_demo", "won"),

@@ -48,26 +48,27 @@ class NoImages(nn.Module):
 
 
 class Actor(nn.Module):
-    """Maps features to a tanh-squashed Gaussian."""
+    """Maps features to a tanh-squashed Gaussian whose width is the same in every state.
+
+    Cloning moves the mean only; a width that shared its layers would drift along and spoil exploration.
+    """
 
     uniform: Tensor
 
     def __init__(self, cfg: ActorConfig, inputs: int, actions: int) -> None:
         super().__init__()
-        self.body = Mlp(inputs, cfg.hidden, 2 * actions, cfg.activation)
+        self.body = Mlp(inputs, cfg.hidden, actions, cfg.activation)
         self._bounds = (cfg.log_std_min, cfg.log_std_max)
-        head = self.body.head
+        self.raw_log_std = nn.Parameter(torch.full((actions,), raw_log_std(cfg.log_std_start, *self._bounds)))
         with torch.no_grad():
-            head.weight[:actions] *= 0.1
-            head.weight[actions:] = 0.0
-            head.bias[actions:] = raw_log_std(cfg.log_std_start, *self._bounds)
+            self.body.head.weight *= 0.1
         self.register_buffer("uniform", torch.zeros((), dtype=torch.bool))
         """While set, exploring means uniform actions; part of the weights so that a remote actor knows it too."""
 
     def forward(self, x: Tensor) -> TanhGaussian:
         """Map (B, inputs) to a distribution over (B, A)."""
-        mean, raw = self.body(x).chunk(2, dim=-1)
-        return TanhGaussian(mean, bounded_log_std(raw, *self._bounds))
+        mean = self.body(x)
+        return TanhGaussian(mean, bounded_log_std(self.raw_log_std, *self._bounds).expand_as(mean))
 
 
 class SacPolicy(nn.Module):

@@ -136,6 +136,8 @@ class Reinforcement:
 
     def __init__(self, cfg: SacConfig, learner: SacLearner) -> None:
         self.updates = 0
+        self.settled = 0
+        """Updates since the encoder was last trained otherwise."""
         self.ratio = Ratio(cfg.updates_per_step)
         self._cfg = cfg
         self._learner = learner
@@ -154,14 +156,17 @@ class Reinforcement:
     def clone_weight(self) -> float:
         """Return the present weight of the cloning term."""
         bc = self._cfg.bc
-        return bc.weight * max(0.0, 1.0 - self.updates / bc.decay) if bc.decay else 0.0
+        left = max(0.0, 1.0 - self.updates / bc.decay) if bc.decay else 0.0
+        return bc.weight_end + (bc.weight - bc.weight_end) * left
 
     def update(self, batch: Batch) -> Metrics:
         """Take one step of the critics and, when it is due, of actor and temperature."""
         tensors = self._learner.tensors(batch)
         x, metrics = self._learner.update_critics(tensors)
         self.updates += 1
-        if self.updates % self._cfg.actor.every == 0:
+        self.settled += 1
+        actor = self._cfg.actor
+        if self.settled > actor.wait and self.updates % actor.every == 0:
             metrics |= self._learner.update_actor(x, tensors, self.clone_weight())
         return metrics
 
