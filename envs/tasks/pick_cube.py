@@ -119,6 +119,8 @@ class PickCubeExpert(CartesianExpert):
 
     LIFT_TO = 0.05
     """m that the lift aims beyond what success needs."""
+    OPEN = 0.95
+    """Opening below which the fingers are taken to be closing, which is given up less easily than it is begun."""
 
     def __init__(self, env: RobotEnv, task: PickCube, rng: np.random.Generator) -> None:
         super().__init__(env, task.arm, rng)
@@ -128,11 +130,13 @@ class PickCubeExpert(CartesianExpert):
     @override
     def goal(self, state: RobotState) -> tuple[Vector, float, float]:
         assert state.pose_tool_in_base is not None
+        assert state.gripper is not None
         tool, cube = state.pose_tool_in_base, self._task.world.pose("cube")
         away = float(np.linalg.norm(cube.position[:2] - tool.position[:2]))
         turn = self._turn(tool.quat_wxyz, cube.quat_wxyz)
         above = float(tool.position[2] - cube.position[2])
-        there = away < 0.01 and abs(above) < 0.012 and abs(turn) < 0.15
+        slack = 1.0 if state.gripper > self.OPEN else 2.0
+        there = away < 0.01 * slack and abs(above) < 0.012 * slack and abs(turn) < 0.15 * slack
         if there and self._task.held():
             return np.array([*tool.position[:2], self._top]), 0.0, 0.0
         if there:
