@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robolearn.bench.peers import run_peer
-from robolearn.core.geometry import Pose, quat_from_rotvec, quat_multiply
+from robolearn.core.geometry import Pose, Vector, quat_from_rotvec, quat_multiply
 from robolearn.envs.assets.panda import PANDA
 from robolearn.envs.build import build_env, make_task, make_vector_env
 from robolearn.envs.sim import gl
@@ -83,8 +83,14 @@ class RawWorld:
     def reset(self, world: Mapping[str, NDArray[np.generic]]) -> None:
         """Start where a world was when it was saved."""
         self._world.restore(world)
-        self._q = self._world.data.qpos[: self._q.size].copy()
+        self._q = self.q
         self._target = self._kinematics.pose(self._q)
+
+    @property
+    def q(self) -> Vector:
+        """Return the measured joint angles (n,) rad."""
+        first = int(self._world.model.joint(f"{ARM}/{PANDA.joints[0]}").qposadr[0])
+        return self._world.data.qpos[first : first + len(PANDA.joints)].copy()
 
     def step(self, action: NDArray[np.float32]) -> None:
         """Carry out x, y, z, yaw and gripper: physics, inverse kinematics, both pictures and their pixels."""
