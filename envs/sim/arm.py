@@ -12,7 +12,7 @@ from robolearn.core.geometry import Pose, Vector, quat_conjugate, quat_rotate
 from robolearn.core.robot import CommandMode, RobotCommand, RobotSpec, RobotState
 from robolearn.envs.sim.kinematics import Kinematics
 from robolearn.envs.sim.model import as_index
-from robolearn.envs.sim.motion import Motion
+from robolearn.envs.sim.motion import TAPS, Motion
 from robolearn.envs.sim.world import World
 
 SLACK = 0.1
@@ -46,7 +46,7 @@ class SimArm:
         stiffness, damping = -model.actuator_biasprm[self._servos, 1], -model.actuator_biasprm[self._servos, 2]
         self._lag_s = damping / stiffness - 0.5 * world.tick_s
         self._softness = 1.0 / stiffness
-        self._feed = self._feed_at(np.array(arm.spec.q_home))
+        self._filter = self._filter_at(np.array(arm.spec.q_home))
         self._grip = model.actuator(f"{name}/{arm.gripper_actuator}").id
         self._bodies = np.array([model.body(f"{name}/{body}").id for body in arm.tool_bodies])
         self._root = int(model.body_rootid[self._bodies[0]])
@@ -92,7 +92,7 @@ class SimArm:
         if command.target.shape != (size,) or not np.isfinite(command.target).all():
             raise SpecError(f"{mode} target", expected=f"{size} finite numbers", got=command.target.tolist())
         self._motion.start(mode, command.target, command.valid_for_s)
-        self._feed = self._feed_at(self._motion.q)
+        self._filter = self._filter_at(self._motion.q)
         if command.gripper is not None:
             self._width_target = min(max(command.gripper, 0.0), 1.0) * self._width_max
 
@@ -142,12 +142,12 @@ class SimArm:
         data.qpos[self._fingers] = self._width_max / self._finger_count
         data.qvel[self._dof] = 0.0
         data.qvel[self._fingers_dof] = 0.0
-        self._drive(self._motion.dq, self._motion.dq)
+        self._drive(np.tile(wanted, TAPS))
         self._world.refresh()
 
     def save(self) -> dict[str, NDArray[np.generic]]:
         """Return the set-point and how far it is approached; what moves is saved by the world."""
-        own = {"width": np.array([self._width, self._width_target]), "feed": self._feed.copy()}
+        own = {"width": np.array([self._width, self._width_target]), "filter": self._filter.copy()}
         return {**own, **{_MOTION + name: value for name, value in self._motion.save().items()}}
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
@@ -155,29 +155,29 @@ class SimArm:
         start = len(_MOTION)
         self._motion.restore({name[start:]: value for name, value in state.items() if name.startswith(_MOTION)})
         self._width, self._width_target = np.array(state["width"], np.float64).tolist()
-        self._feed = np.array(state["feed"], np.float64)
+        self._filter = np.array(state["filter"], np.float64)
         self._cached = None
 
     def _tick(self, dt: float) -> None:
         reach = self._width_speed * dt
         self._width += min(max(self._width_target - self._width, -reach), reach)
-        before = self._motion.dq
-        self._motion.tick(dt)
-        self._drive(self._motion.dq, (self._motion.dq - before) / dt)
+        self._drive(self._motion.tick(dt))
 
-    def _feed_at(self, q: Vector) -> Vector:
-        """Return the matrix (n, n) that turns accelerations into offsets of the servos' targets, around `q`."""
-        return self.kinematics.inertia(q) * self._softness[:, None]
+    def _drive(self, recent: Vector) -> None:
+        self._data.ctrl[self._servos] = self._filter @ recent
+        self._data.ctrl[self._grip] = self._width / self._finger_count
 
-    def _drive(self, dq: Vector, ddq: Vector) -> None:
-        """Set the servos' targets so that they follow without lag, though they are soft enough for contact.
+    def _filter_at(self, q: Vector) -> Vector:
+        """Return the matrix (n, TAPS * n) that turns wanted joint angles, newest tick first, into servo targets.
 
-        The commanded speed makes up for the lag of a damped servo, kv / kp, less the half tick by which targets are
-        early; the torque that the commanded acceleration needs is added as an offset of the target, M ddq / kp.
+        A target is the mean of two ticks, so that speeds change gradually, plus what lets soft servos follow without
+        lag: the commanded speed times kv / kp, less the half tick by which targets are early, and the torque that the
+        commanded acceleration needs around `q`, as an offset of the target, M ddq / kp.
         """
-        data = self._data
-        data.ctrl[self._servos] = self._motion.q + self._lag_s * dq + self._feed @ ddq
-        data.ctrl[self._grip] = self._width / self._finger_count
+        dt, mean = self._world.tick_s, 0.5 * np.eye(self._size)
+        speed = np.diag(self._lag_s) / (2.0 * dt)
+        torque = self.kinematics.inertia(q) * self._softness[:, None] / (2.0 * dt * dt)
+        return np.hstack([mean + speed + torque, mean - torque, -speed - torque, torque])
 
     def _wrench(self, pose_tool_in_base: Pose) -> Vector:
         """Return what the world exerts on the hand (6,), at the tool, in base: N and N m."""

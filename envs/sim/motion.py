@@ -1,6 +1,5 @@
 """From set-points at the control rate to joint angles at the servo rate."""
 
-import functools
 from collections.abc import Mapping
 
 import numpy as np
@@ -10,8 +9,8 @@ from robolearn.core.geometry import Pose, Vector, quat_from_rotvec, quat_multipl
 from robolearn.core.robot import CommandMode
 from robolearn.envs.sim.kinematics import MARGIN, Kinematics
 
-SMOOTHING = 2
-"""Ticks over which joint angles are averaged; delays them by half a tick."""
+TAPS = 4
+"""Ticks of wanted joint angles that a servo's target depends on."""
 _MODES = tuple(CommandMode)
 
 
@@ -19,8 +18,7 @@ class Motion:
     """The joint angles that an arm is told to have, moving towards the newest set-point.
 
     Poses and joint positions are approached evenly within `period_s` and then held; twists and joint velocities go on
-    until they expire. An expired set-point is a hold. Joint speeds and limits are respected in every mode. What the
-    servos get, `q`, is the mean over the last `SMOOTHING` ticks, so that speeds change gradually and torques suffice.
+    until they expire. An expired set-point is a hold. Joint speeds and limits are respected in every mode.
     """
 
     def __init__(self, kinematics: Kinematics, period_s: float) -> None:
@@ -32,14 +30,15 @@ class Motion:
         self._dq_max = np.array(spec.dq_max)
         self.stand(np.array(spec.q_home))
 
+    @property
+    def q(self) -> Vector:
+        """Return the newest joint angles (n,) rad; replaced at every tick, never changed in place."""
+        return self._wanted
+
     def stand(self, q: Vector) -> None:
         """Be at joint angles (n,), at rest, without a set-point."""
         self.hold(q)
-        self._recent = [self._wanted] * SMOOTHING
-        self.q = self._wanted
-        """Joint angles (n,) rad for the servos; replaced, never changed in place."""
-        self.dq: Vector = np.zeros_like(q)
-        """Joint speeds (n,) rad/s of the last tick."""
+        self._recent = np.tile(self._wanted, TAPS)
 
     def hold(self, q: Vector) -> None:
         """Come to rest at joint angles (n,) and forget the set-point."""
@@ -62,17 +61,18 @@ class Motion:
             self._turning = any(self._turn.tolist())
             self._pose = self._start
 
-    def tick(self, dt: float) -> None:
-        """Go on for `dt` s."""
+    def tick(self, dt: float) -> Vector:
+        """Go on for `dt` s; return the joint angles of the last `TAPS` ticks (TAPS * n,), the newest first, not owned."""
         if self._mode is not None:
             usable = min(dt, self._valid_s - self._elapsed_s)
             self._elapsed_s += usable
             self._wanted = self._next(self._mode, min(1.0, self._elapsed_s / self._period_s), usable, dt)
             if self._elapsed_s >= self._valid_s - 1e-9:
                 self.hold(self._wanted)
-        self._recent = [*self._recent[1:], self._wanted]
-        before, self.q = self.q, functools.reduce(np.add, self._recent) * (1.0 / SMOOTHING)
-        self.dq = (self.q - before) / dt
+        size = self._wanted.size
+        self._recent[size:] = self._recent[:-size]
+        self._recent[:size] = self._wanted
+        return self._recent
 
     def save(self) -> dict[str, NDArray[np.generic]]:
         """Return everything, as arrays."""
@@ -84,9 +84,7 @@ class Motion:
             "turn": self._turn.copy(),
             "start_q": self._start_q.copy(),
             "wanted": self._wanted.copy(),
-            "recent": np.stack(self._recent),
-            "q": self.q.copy(),
-            "dq": self.dq.copy(),
+            "recent": self._recent.copy(),
             "time": np.array([self._elapsed_s, self._valid_s]),
         }
 
@@ -98,8 +96,7 @@ class Motion:
         self._target, self._turn = values["target"], values["turn"]
         self._turning = any(self._turn.tolist())
         self._start, self._pose = Pose.from_array(values["start"]), Pose.from_array(values["pose"])
-        self._start_q, self._wanted, self.q = values["start_q"], values["wanted"], values["q"]
-        self.dq, self._recent = values["dq"], list(values["recent"])
+        self._start_q, self._wanted, self._recent = values["start_q"], values["wanted"], values["recent"]
         self._elapsed_s, self._valid_s = values["time"].tolist()
 
     def _next(self, mode: CommandMode, fraction: float, usable: float, dt: float) -> Vector:

@@ -50,12 +50,8 @@ class SimTask(abc.ABC, Task):
         """Put the objects where an episode starts."""
 
     @abc.abstractmethod
-    def terms(self, state: RobotState) -> dict[str, float]:
-        """Return the terms of the dense reward after a step, each in [0, 1]; all the keys of `weights`."""
-
-    @abc.abstractmethod
-    def success(self, state: RobotState) -> bool:
-        """Return whether the task is solved."""
+    def judge(self, state: RobotState) -> tuple[bool, dict[str, float]]:
+        """Return whether the task is solved, and the terms of the dense reward, in [0, 1]: all the keys of `weights`."""
 
     @abc.abstractmethod
     def privileged(self) -> dict[str, Sequence[float]]:
@@ -100,10 +96,10 @@ class SimTask(abc.ABC, Task):
 
     @override
     def evaluate(self, ctx: StepContext, events: Sequence[Event]) -> Outcome:
-        state = ctx.states[ARM]
-        terms = self.terms(state)
-        success = self.success(state) or any(event.name == "success" for event in events)
-        failure = any(event.name == "failure" for event in events) and not success
+        success, terms = self.judge(ctx.states[ARM])
+        signals = {event.name for event in events}
+        success = success or "success" in signals
+        failure = "failure" in signals and not success
         reward = float(success)
         if self.cfg.reward == "dense":
             reward += sum(weight * terms[name] for name, weight in self.weights.items())

@@ -77,23 +77,14 @@ class PickCube(SimTask):
         return near_middle(rng)
 
     @override
-    def terms(self, state: RobotState) -> dict[str, float]:
+    def judge(self, state: RobotState) -> tuple[bool, dict[str, float]]:
         assert state.pose_tool_in_base is not None
         cube = self.world.pose("cube").position
-        distance = float(np.linalg.norm(cube - state.pose_tool_in_base.position))
+        distance = math.dist(cube, state.pose_tool_in_base.position)
         lift = (float(cube[2]) - HALF) / self.lift_height
-        return {
-            "reach": 1.0 - math.tanh(5.0 * distance),
-            "grasp": float(self.held()),
-            "lift": min(max(lift, 0.0), 1.0),
-        }
-
-    @override
-    def success(self, state: RobotState) -> bool:
-        assert state.pose_tool_in_base is not None
-        cube = self.world.pose("cube").position
-        near = float(np.linalg.norm(cube - state.pose_tool_in_base.position)) < NEAR_M
-        return near and self.held() and bool(cube[2] - HALF >= self.lift_height)
+        held = self.held()
+        terms = {"reach": 1.0 - math.tanh(5.0 * distance), "grasp": float(held), "lift": min(max(lift, 0.0), 1.0)}
+        return held and distance < NEAR_M and lift >= 1.0, terms
 
     @override
     def privileged(self) -> dict[str, Sequence[float]]:

@@ -67,12 +67,10 @@ class Reach(SimTask):
                 return start
 
     @override
-    def terms(self, state: RobotState) -> dict[str, float]:
-        return {"reach": 1.0 - math.tanh(5.0 * self._distance(state))}
-
-    @override
-    def success(self, state: RobotState) -> bool:
-        return self._distance(state) < self._tolerance
+    def judge(self, state: RobotState) -> tuple[bool, dict[str, float]]:
+        assert state.pose_tool_in_base is not None
+        distance = math.dist(self.target(), state.pose_tool_in_base.position)
+        return distance < self._tolerance, {"reach": 1.0 - math.tanh(5.0 * distance)}
 
     @override
     def privileged(self) -> dict[str, Sequence[float]]:
@@ -85,10 +83,6 @@ class Reach(SimTask):
     def target(self) -> Vector:
         """Return where the ball is (3,), m in base."""
         return self.world.pose("ball").position
-
-    def _distance(self, state: RobotState) -> float:
-        assert state.pose_tool_in_base is not None
-        return float(np.linalg.norm(self.target() - state.pose_tool_in_base.position))
 
 
 class ReachExpert(CartesianExpert):

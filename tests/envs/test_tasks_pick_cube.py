@@ -134,10 +134,10 @@ def test_a_cube_in_the_air_that_is_not_held_is_no_success():
     tool = task.arm.state().pose_tool_in_base
     task.world.place("cube", Pose(np.array([0.5, 0.1, 0.3]), UPRIGHT))
     task.world.refresh()
-    assert not task.success(task.arm.state())
+    assert not task.judge(task.arm.state())[0]
     task.world.place("cube", Pose(tool.position, UPRIGHT))
     task.world.refresh()
-    assert not task.success(task.arm.state())
+    assert not task.judge(task.arm.state())[0]
 
 
 def test_state_observations_are_what_the_world_knows():
