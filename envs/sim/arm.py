@@ -44,8 +44,11 @@ class SimArm:
         self._fingers_dof = as_index([int(j.dofadr[0]) for j in fingers])
         self._servos = as_index([model.actuator(f"{name}/{servo}").id for servo in arm.actuators])
         stiffness, damping = -model.actuator_biasprm[self._servos, 1], -model.actuator_biasprm[self._servos, 2]
-        self._lag_s = damping / stiffness - 0.5 * world.tick_s
-        self._softness = 1.0 / stiffness
+        dt, same = world.tick_s, np.eye(self._size)
+        speed = np.diag(damping / stiffness - 0.5 * dt) / (2.0 * dt)
+        self._even = np.hstack([0.5 * same + speed, 0.5 * same, -speed, 0.0 * same])
+        self._second_difference = np.hstack([same, -same, -same, same]) / (2.0 * dt * dt)
+        self._softness = 1.0 / stiffness[:, None]
         self._filter = self._filter_at(np.array(arm.spec.q_home))
         self._grip = model.actuator(f"{name}/{arm.gripper_actuator}").id
         self._bodies = np.array([model.body(f"{name}/{body}").id for body in arm.tool_bodies])
@@ -174,10 +177,7 @@ class SimArm:
         lag: the commanded speed times kv / kp, less the half tick by which targets are early, and the torque that the
         commanded acceleration needs around `q`, as an offset of the target, M ddq / kp.
         """
-        dt, mean = self._world.tick_s, 0.5 * np.eye(self._size)
-        speed = np.diag(self._lag_s) / (2.0 * dt)
-        torque = self.kinematics.inertia(q) * self._softness[:, None] / (2.0 * dt * dt)
-        return np.hstack([mean + speed + torque, mean - torque, -speed - torque, torque])
+        return self._even + (self.kinematics.inertia(q) * self._softness) @ self._second_difference
 
     def _wrench(self, pose_tool_in_base: Pose) -> Vector:
         """Return what the world exerts on the hand (6,), at the tool, in base: N and N m."""

@@ -46,7 +46,7 @@ class Motion:
         self._mode: CommandMode | None = None
         self._target = self._start_q = self._wanted
         self._start = self._pose = _NOWHERE
-        self._turn = np.zeros(3)
+        self._turn = self._way = np.zeros(3)
         self._turning = False
         self._elapsed_s = self._valid_s = 0.0
 
@@ -59,6 +59,7 @@ class Motion:
             self._start = self._pose if following else self._kinematics.pose(self._wanted)
             self._turn = rotation_error(quat_normalize(self._target[3:]), self._start.quat_wxyz)
             self._turning = any(self._turn.tolist())
+            self._way = self._target[:3] - self._start.position
             self._pose = self._start
 
     def tick(self, dt: float) -> Vector:
@@ -82,6 +83,7 @@ class Motion:
             "start": self._start.to_array(),
             "pose": self._pose.to_array(),
             "turn": self._turn.copy(),
+            "way": self._way.copy(),
             "start_q": self._start_q.copy(),
             "wanted": self._wanted.copy(),
             "recent": self._recent.copy(),
@@ -93,7 +95,7 @@ class Motion:
         values = {name: np.array(value, np.float64) for name, value in state.items()}
         mode = int(values["mode"])
         self._mode = None if mode < 0 else _MODES[mode]
-        self._target, self._turn = values["target"], values["turn"]
+        self._target, self._turn, self._way = values["target"], values["turn"], values["way"]
         self._turning = any(self._turn.tolist())
         self._start, self._pose = Pose.from_array(values["start"]), Pose.from_array(values["pose"])
         self._start_q, self._wanted, self._recent = values["start_q"], values["wanted"], values["recent"]
@@ -102,10 +104,10 @@ class Motion:
     def _next(self, mode: CommandMode, fraction: float, usable: float, dt: float) -> Vector:
         target = self._target
         if mode is CommandMode.POSE:
-            start, quat_wxyz = self._start, self._start.quat_wxyz
+            quat_wxyz = self._start.quat_wxyz
             if self._turning:
                 quat_wxyz = quat_multiply(quat_from_rotvec(fraction * self._turn), quat_wxyz)
-            self._pose = Pose(start.position + fraction * (target[:3] - start.position), quat_wxyz)
+            self._pose = Pose(self._start.position + fraction * self._way, quat_wxyz)
             return self._kinematics.follow(self._wanted, self._pose, dt)
         if mode is CommandMode.TWIST:
             here = self._kinematics.pose(self._wanted)
