@@ -21,13 +21,13 @@ HALF = 0.0225
 """Half an edge of the cube, m."""
 CENTRE = (0.5, 0.0)
 """Middle of the square in which the cube starts, m in base."""
-NEAR_M = 0.03
+NEAR_M = 0.05
 """A cube within this of the tool, when it is up, is held and not thrown."""
 
 
 def workspace() -> SafetyLimits:
     """Return the limits of table-top work: fingertips, 15 mm below the tool, stay 5 mm off the table."""
-    return SafetyLimits(workspace_low=(0.3, -0.25, 0.02), workspace_high=(0.7, 0.25, 0.4), position_error=0.03)
+    return SafetyLimits(workspace_low=(0.3, -0.25, 0.02), workspace_high=(0.7, 0.25, 0.4), position_error=0.08)
 
 
 @dataclass(kw_only=True, slots=True)

@@ -22,9 +22,9 @@ class EncoderConfig:
     """`patch`: disjoint patches, then stride-2 convolutions; cheapest. `conv`: the same with an overlapping stem (kernel
     twice the stride). `vit`: the conv trunk's map as tokens of one transformer layer. `pretrained`: a TorchScript
     module from `weights`, applied to each camera."""
-    patch: int = 4
+    patch: int = 8
     """Stride of the stem, pixels; also its kernel for `patch`."""
-    channels: list[int] = field(default_factory=lambda: [32, 64, 64])
+    channels: list[int] = field(default_factory=lambda: [64, 64])
     """Of the stem and of each stride-2 convolution after it."""
     bottleneck: int = 256
     """Length of the vector that actor and critics see; LayerNorm and tanh bound it."""
@@ -34,7 +34,7 @@ class EncoderConfig:
     freeze: str = "all"
     """What RL keeps fixed and replay caches: `none` (end to end), `trunk` (the bottleneck still learns) or `all`.
     Anything but `none` needs a BC warm start or `weights`."""
-    refresh_at: list[int] = field(default_factory=lambda: [300, 600, 1200, 2400, 4800])
+    refresh_at: list[int] = field(default_factory=lambda: [300, 600, 1200, 2400])
     """Env steps at which a frozen encoder is trained again: cloning, together with the actor, of demonstrations and of
     the agent's own successes so far. A handful of demonstrations shows an encoder too little of the world."""
     refresh_updates: int = 150
@@ -66,14 +66,14 @@ class BcConfig:
     """Of the warm start, on demonstrations only; 0 for none. Skipped where there are no demonstrations."""
     batch: int = 128
     lr: float = 1e-3
-    weight: float = 4.0
+    weight: float = 2.0
     """Of the cloning term in the actor's loss at the first RL update."""
     own: bool = True
     """Also clone the agent's own successful episodes (self-imitation, arXiv:1806.05635): their steps share the
     demonstrations' part of each batch by number, and count as demonstrated."""
     decay: int = 4_000
     """RL updates over which that weight falls linearly to `weight_end`; 0 starts there."""
-    weight_end: float = 2.0
+    weight_end: float = 0.5
     """Of the cloning term from then on."""
 
     def __post_init__(self) -> None:
