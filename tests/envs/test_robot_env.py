@@ -5,63 +5,21 @@ import warnings
 import gymnasium as gym
 import numpy as np
 import pytest
-from fakes import DOWN, FakeArm, FakeCamera, FakeTask, ManualClock
+from fakes import DOWN, FakeArm, FakeTask, ManualClock
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rig_env import ACTION, WIDE, Bench, act
 
 from robolearn.core.clock import WallClock
-from robolearn.core.errors import ConfigError, DriverError, SpecError, StaleFrameError
+from robolearn.core.errors import ConfigError, SpecError, StaleFrameError
 from robolearn.core.geometry import quat_from_rotvec, quat_multiply
 from robolearn.core.protocols import Event
 from robolearn.core.robot import CommandMode
 from robolearn.core.specs import ActionKind, ActionPart, ActionSpec, Frame
 from robolearn.envs.robot_env import RobotEnv
 from robolearn.safety import SafetyLimits, SupervisedRobot
-
-ACTION = ActionSpec(
-    parts=(
-        ActionPart(arm="arm", kind=ActionKind.TRANSLATION_DELTA, size=3, scale=0.05),
-        ActionPart(arm="arm", kind=ActionKind.YAW_DELTA, size=1, scale=0.2),
-        ActionPart(arm="arm", kind=ActionKind.GRIPPER, size=1),
-    )
-)
-WIDE = {"workspace_low": (-1.0, -1.0, -1.0), "workspace_high": (1.5, 1.0, 1.5)}
-
-
-class Bench:
-    """An env with its fakes at hand."""
-
-    def __init__(
-        self,
-        limits: SafetyLimits | None = None,
-        arms: tuple[str, ...] = ("arm",),
-        action: ActionSpec = ACTION,
-        gain: float = 1.0,
-        **more: object,
-    ) -> None:
-        self.clock = ManualClock(0.1)
-        self.fakes = {name: FakeArm(self.clock, name=name, gain=gain) for name in arms}
-        self.clock.parts.extend(fake.advance for fake in self.fakes.values())
-        self.arm = next(iter(self.fakes.values()))
-        self.camera = FakeCamera(self.clock, self.arm)
-        self.task = FakeTask()
-        limits = limits or SafetyLimits(**WIDE)
-        self.robots = {name: SupervisedRobot(fake, limits, self.clock) for name, fake in self.fakes.items()}
-        arguments = {"max_steps": 20, "snapshots": {"task": self.task}, **more}
-        self.env = RobotEnv(
-            arms=self.robots,
-            cameras={"front": self.camera},
-            task=self.task,
-            action=action,
-            clock=self.clock,
-            **arguments,
-        )
-
-
-def act(x: float = 0.0, y: float = 0.0, z: float = 0.0, yaw: float = 0.0, gripper: float = 1.0) -> np.ndarray:
-    return np.array([x, y, z, yaw, gripper], np.float32)
 
 
 def test_gymnasium_accepts_it():
@@ -295,41 +253,6 @@ def test_ages_are_those_of_the_sources():
     *_, info = bench.env.step(act())
     assert info["age/arm_s"] == pytest.approx(0.03)
     assert info["age/front_s"] == 0.0
-
-
-def test_a_fault_stops_all_arms_truncates_and_needs_a_person():
-    two = ActionSpec(
-        parts=tuple(
-            ActionPart(arm=arm, kind=ActionKind.TRANSLATION_DELTA, size=3, scale=0.05) for arm in ("left", "right")
-        )
-    )
-    bench = Bench(arms=("left", "right"), action=two)
-    bench.env.reset(seed=0)
-    bench.fakes["right"].wrench = np.array([0.0, 0.0, 150.0, 0.0, 0.0, 0.0])
-    *_, truncated, info = bench.env.step(np.full(6, 0.5, np.float32))
-    assert truncated
-    assert info["faults"] == ("right.force",)
-    assert bench.fakes["left"].stops >= 1
-    assert bench.fakes["right"].stops >= 1
-    assert info["executed_clipped"] is True
-    assert np.array_equal(info["executed_action"][3:], np.zeros(3))
-    bench.fakes["right"].wrench = np.zeros(6)
-    assert bench.env.step(np.full(6, 0.5, np.float32))[3]  # still refused, still truncated
-    with pytest.raises(DriverError, match="force"):
-        bench.env.reset(seed=0)
-    bench.robots["right"].reset_faults()
-    bench.env.reset(seed=0)
-    assert not bench.env.step(np.full(6, 0.5, np.float32))[3]
-
-
-def test_a_simulation_may_clear_faults_by_itself():
-    bench = Bench(clear_faults=True)
-    bench.env.reset(seed=0)
-    bench.arm.wrench = np.full(6, 1e3)
-    assert bench.env.step(act())[3]
-    bench.arm.wrench = np.zeros(6)
-    bench.env.reset(seed=0)
-    assert not bench.env.step(act())[3]
 
 
 def test_two_arms_are_the_same_code():
