@@ -58,6 +58,7 @@ def draw(ledger: Ledger, mix: Mapping[str, float], size: int, accept: Accept, rn
         SpecError: If a group is unknown.
         DataError: If there is nothing to draw.
     """
+
     def accept_won(rows: Rows) -> NDArray[np.bool_]:
         return accept(rows) & ledger.won(rows)
 

@@ -40,7 +40,7 @@ def test_sac_beats_random_on_a_line(demos):
     rng = np.random.default_rng(3)
     random = success_rate(lambda _: rng.uniform(-1, 1, 1).astype(np.float32))
     cfg = SacConfig(
-        device="cpu", batch=64, warmup_steps=200, discount=0.9, bc=BcConfig(updates=100, decay=300),
+        device="cpu", batch=64, vector_floor=0.01, warmup_steps=200, discount=0.9, bc=BcConfig(updates=100, decay=300),
         actor=ActorConfig(hidden=[64, 64], log_std_start=-0.5, log_std_max=0.5, wait=0), critic=CriticConfig(hidden=[64, 64]),
         temperature=TemperatureConfig(start=0.05),
     )  # fmt: skip

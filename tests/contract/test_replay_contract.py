@@ -97,7 +97,18 @@ def test_it_is_a_step_sink(fill):
 def test_rows_count_the_steps_that_can_be_drawn(fill):
     replay = fill(EPISODES)
     intervened = sum(s.intervened for _, steps in EPISODES for s in steps[:-1])
-    assert replay.rows() == {"any": 43, "demo": 9, "online": 34, "intervention": intervened}
+    won = sum(len(s) - 1 for _, s in EPISODES if s[-1].success and s[-1].source is not Source.DEMO)
+    expected = {"any": 43, "demo": 9, "online": 34, "intervention": intervened, "success": won}
+    assert won > 0
+    assert replay.rows() == expected
+
+
+def test_successes_are_drawn_from_won_online_episodes_alone(fill):
+    replay = fill(EPISODES)
+    batch = replay.sample(BatchSpec(size=64, mix={"success": 0.5, "any": 0.5}), np.random.default_rng(0))
+    assert (batch["won"][:32] == 1.0).all()
+    assert (batch["is_demo"][:32] == 0.0).all()
+    assert 0.0 < batch["won"][32:].mean() < 1.0
 
 
 def test_shapes_and_dtypes(fill):
