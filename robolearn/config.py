@@ -51,6 +51,11 @@ def compose(verb: str, overrides: Sequence[str]) -> Any:  # noqa: ANN401  (the d
         raise _explain(verb, error) from error
 
 
+def describe(verb: str) -> str:
+    """Return every key of a verb with its default, as YAML; empty for a verb without a configuration."""
+    return OmegaConf.to_yaml(OmegaConf.structured(compose(verb, []))) if verb in SCHEMAS else ""
+
+
 def save(config: object, path: Path) -> None:
     """Write a config dataclass as YAML with the `choices` that `load` needs."""
     values = cast("dict[str, object]", OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True))

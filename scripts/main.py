@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.logging import RichHandler
 
+from robolearn import config
 from robolearn.core.errors import RobolearnError, nearest
 
 VERBS = {
@@ -34,7 +35,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if verb not in VERBS:
             raise RobolearnError("verb", expected="a known verb", got=verb, fix=nearest(verb, VERBS))
-        return importlib.import_module(f"robolearn.cli.{verb}").main(rest)
+        module = importlib.import_module(f"robolearn.cli.{verb}")
+        if {"-h", "--help"} & {*rest}:
+            print(f"{module.__doc__}\n{config.describe(verb)}")
+            return 0
+        return module.main(rest)
     except RobolearnError as error:
         console.print(f"[bold red]{type(error).__name__}[/] {error}", highlight=False, soft_wrap=True)
         return 2

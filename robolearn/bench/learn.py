@@ -35,21 +35,25 @@ SETTINGS = {
     "rlpd": Setting(("experiment=pick_cube_rlpd",), 180.0, 3),
 }
 """`easy` and `default`: 5 demonstrations; `rlpd`: 20 demonstrations, no cloning phase, encoder trained end to end."""
-COLUMNS = ("success", "wilson_low", "bc_success", "train_s", "env_steps", "updates", "stopped")
 
 
 def bench_learn(cfg: BenchConfig) -> dict[str, object]:
-    """Train every wanted seed of every wanted setting; return medians by setting and write one JSON per seed."""
+    """Train every wanted seed of every wanted setting, and write one JSON per seed.
+
+    Returns:
+        Medians over all seeds on disk, by setting under `settings`; those of `default`, if any, on top.
+    """
     for setting, seed in _wanted(cfg):
         path = Path(cfg.out) / "learn" / setting / f"{seed}.json"
         if not (cfg.missing and path.is_file()):
             write_result(f"learn/{setting}/{seed}", train_once(setting, seed), root=Path(cfg.out))
-    summaries: dict[str, object] = {}
-    for setting in dict.fromkeys(name for name, _ in _wanted(cfg)):
-        results = [read_result(path) for path in sorted((Path(cfg.out) / "learn" / setting).glob("[0-9]*.json"))]
-        summaries[setting] = summarize(results)
+    summaries: dict[str, dict[str, object]] = {}
+    for setting in SETTINGS:
+        paths = sorted((Path(cfg.out) / "learn" / setting).glob("[0-9]*.json"))
+        if paths:
+            summaries[setting] = summarize([read_result(path) for path in paths])
     first = summaries["default"] if "default" in summaries else next(iter(summaries.values()))
-    return {**dict(first), "settings": summaries} if isinstance(first, dict) else summaries
+    return {**first, "settings": summaries}
 
 
 def train_once(setting: str, seed: int) -> dict[str, object]:

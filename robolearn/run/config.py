@@ -24,7 +24,7 @@ class EvaluationConfig:
 
     check_every: int = 400
     """Env steps between stop checks."""
-    check_episodes: int = 50
+    check_episodes: int = 100
     threshold: float = 0.95
     """Success rate of a check that counts as solved."""
     consecutive: int = 2
