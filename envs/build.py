@@ -1,6 +1,7 @@
 """Composition of simulated envs: a config becomes a world, drivers, a supervisor, a task, and one `RobotEnv`."""
 
 import dataclasses
+import logging
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -43,7 +44,7 @@ def build_env(cfg: EnvConfig, render_mode: str | None = None) -> RobotEnv:
     task.bind(world, arm)
     cameras = () if cfg.observation == "state" else cfg.cameras
     return RobotEnv(
-        arms={ARM: SupervisedRobot(arm, cfg.safety, world.clock)},
+        arms={ARM: SupervisedRobot(arm, cfg.safety, world.clock, fault_log_level=logging.DEBUG)},
         cameras={name: SimCamera(world, name, cfg.image_size, cfg.image_size) for name in cameras},
         task=task,
         action=make_action(cfg),

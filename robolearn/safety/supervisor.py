@@ -39,8 +39,19 @@ class SupervisedRobot:
     reset is refused until a person (or a simulation) calls `reset_faults`. Monitors run on every `state` and `command`.
     """
 
-    def __init__(self, driver: RobotDriver, limits: SafetyLimits, clock: Clock) -> None:
+    def __init__(
+        self, driver: RobotDriver, limits: SafetyLimits, clock: Clock, fault_log_level: int = logging.ERROR
+    ) -> None:
+        """Take a driver that nothing else commands.
+
+        Args:
+            driver: Entered and exited with this object.
+            limits: What is enforced.
+            clock: Paces and times the commands.
+            fault_log_level: Level at which faults are logged; lower it where nobody has to come and look.
+        """
         self._driver = driver
+        self._fault_log_level = fault_log_level
         self._spec = driver.spec
         self._clock = clock
         self._period_ns = round(clock.period_s * 1e9)
@@ -161,7 +172,7 @@ class SupervisedRobot:
     def reset_faults(self) -> None:
         """Clear all latched faults; a cause that persists latches again at the next state or command."""
         if self._faults:
-            _log.warning("arm '%s': faults %s cleared", self._spec.name, ", ".join(self._faults))
+            _log.log(self._fault_log_level, "arm '%s': faults %s cleared", self._spec.name, ", ".join(self._faults))
         self._faults = ()
         self._measured = None
 
@@ -230,7 +241,7 @@ class SupervisedRobot:
             return
         self._faults += new
         self.stop()
-        _log.error("arm '%s' stopped: %s", self._spec.name, ", ".join(new))
+        _log.log(self._fault_log_level, "arm '%s' stopped: %s", self._spec.name, ", ".join(new))
 
     def _refuse_if_faulty(self, what: str) -> None:
         if self._faults:
