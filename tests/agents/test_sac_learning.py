@@ -44,7 +44,7 @@ def test_sac_beats_random_on_a_line(demos):
         actor=ActorConfig(hidden=[64, 64], log_std_start=-0.5, log_std_max=0.5, wait=0), critic=CriticConfig(hidden=[64, 64]),
         temperature=TemperatureConfig(start=0.05),
     )  # fmt: skip
-    agent, milestones = train(demos, 1500, cfg)
+    agent, milestones = train(demos, 2500, cfg)
     trained = success_rate(chooser(agent, Mode.EXPLOIT, rng))
     assert set(milestones) == ({"bc"} if demos else set())
     assert trained >= 0.9 > random + 0.2

@@ -6,7 +6,7 @@ import torch
 from sac_toys import fill_replay, make_spec, random_obs, small_sac, step_agent
 
 from robolearn.agents.sac.agent import SacAgent
-from robolearn.agents.sac.config import BcConfig, CriticConfig, EncoderConfig
+from robolearn.agents.sac.config import ActorConfig, BcConfig, CriticConfig, EncoderConfig
 from robolearn.core.errors import ConfigError, SpecError
 from robolearn.core.learning import Progress
 from robolearn.core.types import Mode, Previous
@@ -58,6 +58,29 @@ def test_without_demonstrations_cloning_is_skipped_and_the_first_actions_are_uni
     assert bool(copy.policy.actor.uniform)
     agent.plan(Progress(env_steps=10, rows={"any": 10}))
     assert act(Mode.EXPLORE, np.random.default_rng(5)).std() < 0.5
+
+
+def test_the_average_is_the_cloned_actor_then_trails_the_reinforced_one_and_is_what_exploits():
+    actor = ActorConfig(wait=0, every=1, tau=0.25)
+    agent = make(bc=BcConfig(updates=5, batch=8), actor=actor, warmup_steps=1)
+    replay, rng = fill_replay(agent.spec), np.random.default_rng(0)
+
+    def weights(network):
+        return torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
+
+    step_agent(agent, replay, rng, 5, env_steps=0)
+    assert torch.equal(weights(agent.policy.average), weights(agent.policy.actor))
+    before = weights(agent.policy.average)
+    step_agent(agent, replay, rng, 1)
+    expected = 0.75 * before + 0.25 * weights(agent.policy.actor)
+    torch.testing.assert_close(weights(agent.policy.average), expected)
+    assert not torch.equal(weights(agent.policy.average), weights(agent.policy.actor))
+    obs = random_obs(agent.spec, 4, rng)
+    greedy = agent.act(obs, None, Previous.start(4, 2), Mode.EXPLOIT, rng).action
+    with torch.no_grad():
+        for parameter in agent.policy.actor.parameters():
+            parameter.zero_()
+    np.testing.assert_array_equal(agent.act(obs, None, Previous.start(4, 2), Mode.EXPLOIT, rng).action, greedy)
 
 
 def test_updates_keep_the_ratio():

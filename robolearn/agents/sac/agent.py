@@ -95,14 +95,15 @@ class SacAgent(Agent[None]):
         self.layout.validate(obs)
         keys = self.layout.keys
         tensors = to_tensors(obs, keys, self.device)
-        distribution = self.policy(self.layout.frames(tensors, ""), self.layout.vector(tensors, ""))
+        x = self.policy(self.layout.frames(tensors, ""), self.layout.vector(tensors, ""))
+        shape = (x.shape[0], self.layout.action_size)
         if mode is Mode.EXPLOIT:
-            action = distribution.mode.cpu().numpy()
+            action = self.policy.average(x).mode.cpu().numpy()
         elif bool(self.policy.actor.uniform):
-            action = rng.uniform(-1.0, 1.0, tuple(distribution.mean.shape)).astype(np.float32)
+            action = rng.uniform(-1.0, 1.0, shape).astype(np.float32)
         else:
-            noise = rng.standard_normal(tuple(distribution.mean.shape), np.float32)
-            action = distribution.transform(torch.from_numpy(noise).to(self.device)).cpu().numpy()
+            noise = rng.standard_normal(shape, np.float32)
+            action = self.policy.actor(x).transform(torch.from_numpy(noise).to(self.device)).cpu().numpy()
         return Decision(action=action, carry=None)
 
     @override

@@ -91,7 +91,7 @@ class CriticConfig:
     hidden: list[int] = field(default_factory=lambda: [256, 256])
     activation: str = "relu"
     layer_norm: bool = True
-    lr: float = 5e-4
+    lr: float = 1e-3
     tau: float = 0.02
     """Polyak coefficient: the target moves this fraction towards the critic at every update."""
     warmup: int = 0
@@ -116,13 +116,16 @@ class ActorConfig:
 
     hidden: list[int] = field(default_factory=lambda: [256, 256])
     activation: str = "relu"
-    lr: float = 5e-4
+    lr: float = 1e-3
     log_std_min: float = -5.0
     log_std_max: float = -1.0
     log_std_start: float = -2.0
     """Where the log standard deviation starts, before squashing, in every state: how much a cloned actor explores."""
     every: int = 2
     """Critic updates per actor update."""
+    tau: float = 0.01
+    """Polyak coefficient of the average actor, which exploits while the actor explores: it moves this fraction towards the
+    actor at each of the actor's updates; 1 for no average."""
     wait: int = 200
     """RL updates after cloning, and after each refresh of the encoder, in which only the critics learn: critics that do
     not know the features would undo what the actor has cloned."""
@@ -133,6 +136,8 @@ class ActorConfig:
         if not self.log_std_min < self.log_std_start < self.log_std_max:
             bounds = f"between log_std_min {self.log_std_min} and log_std_max {self.log_std_max}"
             raise ConfigError("agent.actor.log_std_start", expected=bounds, got=self.log_std_start)
+        if not 0.0 < self.tau <= 1.0:
+            raise ConfigError("agent.actor.tau", expected="a fraction in (0, 1]", got=self.tau)
         if min((*self.hidden, 1)) < 1 or self.lr <= 0 or self.every < 1 or self.wait < 0:
             raise ConfigError("agent.actor", expected="positive sizes, lr and every, wait not negative", got=self)
 

@@ -59,6 +59,7 @@ class Cloner:
         mode = self._policy.actor(self._policy.join(self._encoding.now(tensors), vector)).mode
         loss = clone_loss(mode, tensors["action"], torch.ones_like(mode[:, 0]))
         descend(self.optimiser, loss)
+        self._policy.average.follow(self._policy.actor, 1.0)
         return {"bc_loss": loss.detach()}
 
 
@@ -85,6 +86,7 @@ class SacLearner:
         self._layout = layout
         self._generator = generator
         self._tau = cfg.critic.tau
+        self._actor_tau = cfg.actor.tau
         self._choose = subset_choice(cfg.critic.ensemble, cfg.critic.subset)
         self._value: Callable[[Tensor, Tensor, Tensor], Tensor] = soft_value if cfg.temperature.backup else hard_value
         wanted = cfg.temperature.target_entropy
@@ -157,6 +159,7 @@ class SacLearner:
         loss = actor_loss(q, log_prob, temperature)
         clone = clone_loss(distribution.mode, tensors["action"], self._demonstrated(tensors))
         descend(self.actor_optimiser, loss + clone_weight * clone)
+        self.policy.average.follow(self.policy.actor, self._actor_tau)
         descend(self.temperature_optimiser, temperature_loss(temperature, log_prob, self._target_entropy))
         self.actor_updates += 1
         metrics = {"actor_loss": loss.detach(), "bc_loss": clone.detach(), "temperature": temperature.detach()}

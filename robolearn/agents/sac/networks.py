@@ -1,5 +1,6 @@
 """The networks of soft actor-critic and how a configuration sizes them."""
 
+import copy
 from pathlib import Path
 
 import torch
@@ -13,6 +14,7 @@ from robolearn.nn.ensembles import CriticEnsemble
 from robolearn.nn.mlp import Mlp
 from robolearn.nn.normalise import RunningNorm
 from robolearn.nn.pretrained import ScriptedTrunk, load_weights
+from robolearn.nn.targets import polyak_
 
 
 class ImageEncoder(nn.Module):
@@ -70,6 +72,10 @@ class Actor(nn.Module):
         mean = self.body(x)
         return TanhGaussian(mean, bounded_log_std(self.raw_log_std, *self._bounds).expand_as(mean))
 
+    def follow(self, other: "Actor", tau: float) -> None:
+        """Move the fraction `tau` towards the weights of `other`."""
+        polyak_(list(self.parameters()), list(other.parameters()), tau)
+
 
 class SacPolicy(nn.Module):
     """All that acting needs."""
@@ -81,15 +87,17 @@ class SacPolicy(nn.Module):
         self.norm = RunningNorm(layout.spec.vector_size, cfg.vector_floor)
         self.size = self.encoder.size + layout.spec.vector_size
         self.actor = Actor(cfg.actor, self.size, layout.action_size)
+        self.average = copy.deepcopy(self.actor).requires_grad_(requires_grad=False)
+        """The actor's weights averaged over its recent updates; exploits, while the actor itself explores."""
 
     def join(self, image: Tensor | None, vector: Tensor) -> Tensor:
         """Return (B, size): encoded images (B, Z), if any, beside the standardised vector (B, V)."""
         standard = self.norm(vector)
         return standard if image is None else torch.cat([image, standard], dim=1)
 
-    def forward(self, frames: Frames, vector: Tensor) -> TanhGaussian:
-        """Map unshifted images and vectors to a distribution over actions."""
-        return self.actor(self.join(self.encoder(frames), vector))
+    def forward(self, frames: Frames, vector: Tensor) -> Tensor:
+        """Map unshifted images and vectors to what the actor sees, (B, size)."""
+        return self.join(self.encoder(frames), vector)
 
 
 def make_critics(cfg: SacConfig, policy: SacPolicy, layout: Layout) -> CriticEnsemble:
