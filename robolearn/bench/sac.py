@@ -21,8 +21,10 @@ from robolearn.replay import Replay
 ENCODERS = {
     "": EncoderConfig(freeze="none"),
     "conv_": EncoderConfig(kind="conv", patch=4, channels=[32, 64, 64], freeze="none"),
+    "float32_": EncoderConfig(freeze="none", precision="float32"),
 }
-"""By prefix of the figures: the encoder of the main job, and one of overlapping convolutions (8x8/4, 3x3/2, 3x3/2)."""
+"""By prefix of the figures: the encoder of the main job, one of overlapping convolutions (8x8/4, 3x3/2, 3x3/2), and the
+first again without reduced precision."""
 MAIN = 64
 """Image size of the main job, at which its own update (cached features) is timed."""
 

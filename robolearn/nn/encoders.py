@@ -8,14 +8,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from robolearn.nn.mlp import orthogonal
+from robolearn.nn.precision import autocast, compute_dtype
 
 Frames = Sequence[Tensor]
 """One (B, H, W, 3) uint8 tensor per camera, in the order of the encoder's cameras."""
 
 
 def to_float(images: Tensor) -> Tensor:
-    """Return uint8 (B, H, W, C) as float32 (B, C, H, W) in channels_last, values 0..255: one pass, no transposition."""
-    return images.to(torch.float32).permute(0, 3, 1, 2)
+    """Return uint8 (B, H, W, C) as (B, C, H, W) in channels_last, values 0..255: one pass, no transposition.
+
+    The format is that of the context; bfloat16 holds these values exactly.
+    """
+    return images.to(compute_dtype(images.device)).permute(0, 3, 1, 2)
 
 
 class Stem(nn.Module):
@@ -106,33 +110,43 @@ class VitTrunk(nn.Module):
 class Bottleneck(nn.Module):
     """A linear map, LayerNorm and tanh: a bounded vector from a long one (arXiv:1910.01741, appendix B)."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, precision: str = "float32") -> None:
         super().__init__()
         self.linear = nn.Linear(inputs, outputs)
         self.norm = nn.LayerNorm(outputs)
+        self._precision = precision
         orthogonal(self, gain=1.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (B, inputs) to (B, outputs) in (-1, 1)."""
-        return torch.tanh(self.norm(self.linear(x)))
+        """Map (B, inputs) to (B, outputs) in (-1, 1), float32."""
+        with autocast(self._precision, x.device):
+            y = self.linear(x)
+        return torch.tanh(self.norm(y.float()))
 
 
 class Trunks(nn.Module):
     """One trunk per image size; their outputs lie side by side."""
 
-    def __init__(self, trunks: Sequence[nn.Module], sizes: Sequence[int], groups: Sequence[Sequence[int]]) -> None:
+    def __init__(
+        self,
+        trunks: Sequence[nn.Module],
+        sizes: Sequence[int],
+        groups: Sequence[Sequence[int]],
+        precision: str = "float32",
+    ) -> None:
         """Take trunks, the length of their outputs, and the positions of their cameras among all."""
         super().__init__()
+        self._precision = precision
         self.trunks = nn.ModuleList(trunks)
         self.size = sum(sizes)
         self._groups = [list(group) for group in groups]
 
     def forward(self, frames: Frames) -> Tensor:
-        """Map images, (B, H, W, 3) uint8 per camera, to (B, size)."""
-        parts = [
-            trunk([frames[camera] for camera in group]) for trunk, group in zip(self.trunks, self._groups, strict=True)
-        ]
-        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+        """Map images, (B, H, W, 3) uint8 per camera, to (B, size) float32."""
+        placed = zip(self.trunks, self._groups, strict=True)
+        with autocast(self._precision, frames[0].device):
+            parts = [trunk([frames[camera] for camera in group]) for trunk, group in placed]
+        return (parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)).float()
 
 
 def group_by_size(sizes: Sequence[tuple[int, int]]) -> Mapping[tuple[int, int], list[int]]:

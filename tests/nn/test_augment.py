@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robolearn.nn.augment import content_shifts, draw_shifts, pad_edges, shift_images
+from robolearn.nn.augment import content_shifts, draw_shifts, pad_columns, shift_images
 
 
 def images(shape=(5, 12, 10, 3), seed=0) -> torch.Tensor:
@@ -21,9 +21,9 @@ def test_shift_is_edge_padding_then_a_crop(pad, seed):
         np.testing.assert_array_equal(shifted[row], padded[row, dy : dy + 12, dx : dx + 10])
 
 
-def test_pad_edges_equals_numpy():
+def test_pad_columns_equals_numpy():
     np.testing.assert_array_equal(
-        pad_edges(images(), 4).numpy(), np.pad(images().numpy(), ((0, 0), (4, 4), (4, 4), (0, 0)), mode="edge")
+        pad_columns(images(), 4).numpy(), np.pad(images().numpy(), ((0, 0), (0, 0), (4, 4), (0, 0)), mode="edge")
     )
 
 

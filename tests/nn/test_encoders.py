@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from robolearn.agents.sac.config import EncoderConfig
 from robolearn.agents.sac.networks import ImageEncoder
 from robolearn.core.errors import CheckpointError
 from robolearn.nn.encoders import ConvTrunk, Stem, to_float
+from robolearn.nn.precision import autocast
 
 CONFIGS = {
     "patch": EncoderConfig(kind="patch", patch=8, channels=[16, 8]),
@@ -52,6 +55,33 @@ def test_a_camera_of_its_own_part_of_the_stem():
     trunk = ConvTrunk(2, (16, 16), [8, 8], 4, 4)
     a, b = frames((16, 16), (16, 16))
     assert not torch.allclose(trunk([a, b]), trunk([b, a]))
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_bfloat16_is_close_to_float32_and_stays_inside(kind):
+    images = frames((64, 64), (64, 64), rows=16)
+    exact, reduced = (
+        ImageEncoder(replace(CONFIGS[kind], precision=precision), [(64, 64)] * 2)
+        for precision in ("float32", "bfloat16")
+    )
+    reduced.load_state_dict(exact.state_dict())
+    outs = [encoder(images) for encoder in (exact, reduced)]
+    assert outs[1].dtype == reduced.trunk(images).dtype == torch.float32
+    assert 0.0 < float((outs[0] - outs[1]).detach().abs().max()) < 0.1
+    for encoder, out in zip((exact, reduced), outs, strict=True):
+        out.square().sum().backward()
+    for one, other in zip(exact.parameters(), reduced.parameters(), strict=True):
+        assert other.grad.dtype == torch.float32
+        assert functional.cosine_similarity(one.grad.flatten(), other.grad.flatten(), dim=0) > 0.98
+    assert not torch.is_autocast_enabled("cpu")
+
+
+def test_bfloat16_holds_all_pixel_values():
+    values = torch.arange(256, dtype=torch.uint8).view(1, 16, 16, 1)
+    with autocast("bfloat16", values.device):
+        floats = to_float(values)
+    assert floats.dtype == torch.bfloat16
+    assert torch.equal(floats.to(torch.uint8).flatten(), values.flatten())
 
 
 def test_weights_come_from_safetensors(tmp_path):

@@ -8,6 +8,7 @@ from robolearn.core.errors import ConfigError, nearest
 OBSERVE = ("auto", "images", "state", "both")
 ENCODERS = ("patch", "conv", "vit", "pretrained")
 FREEZE = ("none", "trunk", "all")
+PRECISIONS = ("auto", "float32", "bfloat16")
 ACTIVATIONS = ("relu", "silu", "gelu", "tanh")
 
 
@@ -24,7 +25,7 @@ class EncoderConfig:
     module from `weights`, applied to each camera."""
     patch: int = 8
     """Stride of the stem, pixels; also its kernel for `patch`."""
-    channels: list[int] = field(default_factory=lambda: [64, 64])
+    channels: list[int] = field(default_factory=lambda: [32, 64])
     """Of the stem and of each stride-2 convolution after it."""
     bottleneck: int = 256
     """Length of the vector that actor and critics see; LayerNorm and tanh bound it."""
@@ -39,6 +40,9 @@ class EncoderConfig:
     the agent's own successes so far. A handful of demonstrations shows an encoder too little of the world."""
     refresh_updates: int = 150
     """Of each such training."""
+    precision: str = "auto"
+    """Of convolutions and matrix products: `float32`, `bfloat16`, or `auto`, which is bfloat16 where the hardware has
+    instructions for it. Weights and gradients are float32."""
     copies: int = 4
     """Randomly shifted variants of each frame that the cache keeps."""
     shift: int = 4
@@ -47,6 +51,7 @@ class EncoderConfig:
     def __post_init__(self) -> None:
         _check_name("encoder.kind", self.kind, ENCODERS)
         _check_name("encoder.freeze", self.freeze, FREEZE)
+        _check_name("encoder.precision", self.precision, PRECISIONS)
         self.channels, self.refresh_at = list(self.channels), sorted(self.refresh_at)
         if min((self.patch, self.bottleneck, self.copies, *self.channels)) < 1 or not self.channels:
             raise ConfigError("agent.encoder", expected="patch, channels, bottleneck, copies of at least 1", got=self)

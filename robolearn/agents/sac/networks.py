@@ -29,7 +29,7 @@ class ImageEncoder(nn.Module):
         super().__init__()
         self.trunk = _trunk(cfg, sizes)
         self.trunk_size = self.trunk.size
-        self.bottleneck = Bottleneck(self.trunk.size, cfg.bottleneck)
+        self.bottleneck = Bottleneck(self.trunk.size, cfg.bottleneck, cfg.precision)
         self.size = cfg.bottleneck
         if cfg.weights is not None and cfg.kind != "pretrained":
             load_weights(self, Path(cfg.weights), prefix="encoder.")
@@ -117,4 +117,4 @@ def _trunk(cfg: EncoderConfig, sizes: list[tuple[int, int]]) -> Trunks | Scripte
     for size, group in groups.items():
         conv = ConvTrunk(len(group), size, cfg.channels, kernel, cfg.patch)
         trunks.append(VitTrunk(conv) if cfg.kind == "vit" else conv)
-    return Trunks(trunks, [trunk.size for trunk in trunks], list(groups.values()))
+    return Trunks(trunks, [trunk.size for trunk in trunks], list(groups.values()), cfg.precision)
