@@ -19,6 +19,7 @@ from robolearn.envs.build import build_env, make_expert, make_vector_env
 from robolearn.envs.config import EnvConfig
 from robolearn.log.info import run_info
 from robolearn.log.sinks import JsonlSink, TensorBoardSink
+from robolearn.nn.memory import keep_freed_memory
 from robolearn.replay import Replay
 from robolearn.run.config import EvaluateConfig, RecordConfig, TrainConfig
 from robolearn.run.demos import Episode, check_demos, collect_demos
@@ -78,6 +79,7 @@ def make_trainer(
     import torch
 
     torch.set_num_threads(cfg.threads)
+    keep_freed_memory()
     run = _fresh_directory(cfg) if cfg.resume is None else RunDirectory.existing(Path(cfg.resume))
     state = checkpoint.load(run.checkpoints) if any(run.checkpoints.glob("*/DONE")) else None
     envs = closing(make_vector_env(cfg.env, cfg.envs, processes=cfg.processes))
