@@ -10,5 +10,5 @@ Importing this package registers the simulated tasks with Gymnasium; their confi
 
 import gymnasium
 
-gymnasium.register(id="robolearn/Reach-v0", entry_point="robolearn.envs.build:make_reach")
-gymnasium.register(id="robolearn/PickCube-v0", entry_point="robolearn.envs.build:make_pick_cube")
+for _task in ("Reach", "PickCube"):
+    gymnasium.register(id=f"robolearn/{_task}-v0", entry_point="robolearn.envs.build:make", kwargs={"task": _task})

@@ -90,7 +90,7 @@ class ActionCodec:
         wanted: dict[str, SetPoint] = {}
         for arm, placed in self._parts.items():
             reference = references[arm]
-            target, gripper = reference.target, reference.gripper
+            target, gripper = reference.target, None
             for part, start, stop in placed:
                 if part.kind is ActionKind.GRIPPER:
                     gripper = 0.5 * (values[start] + 1.0)

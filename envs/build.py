@@ -2,7 +2,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -19,13 +19,16 @@ from robolearn.envs.robot_env import RobotEnv
 from robolearn.envs.sim.arm import SimArm
 from robolearn.envs.sim.camera import SimCamera
 from robolearn.envs.sim.world import World
-from robolearn.envs.tasks.base import ARM, Expert, SimTask
+from robolearn.envs.tasks.base import SimTask
+from robolearn.envs.tasks.expert import Expert
 from robolearn.envs.tasks.pick_cube import PickCube, PickCubeConfig
 from robolearn.envs.tasks.reach import Reach, ReachConfig
 from robolearn.envs.wrappers.action import ActionTransform
 from robolearn.safety import SupervisedRobot
 
 ConfigT = TypeVar("ConfigT", bound=EnvConfig)
+TASKS: Mapping[type[EnvConfig], Callable[[Any], SimTask]] = {ReachConfig: Reach, PickCubeConfig: PickCube}
+"""The task that the class of a config selects."""
 FILM_SIZE = 480
 RENDER_MODES = ("rgb_array",)
 
@@ -39,15 +42,18 @@ def build_env(cfg: EnvConfig, render_mode: str | None = None) -> RobotEnv:
     if render_mode is not None and render_mode not in RENDER_MODES:
         raise ConfigError("render_mode", expected=RENDER_MODES, got=render_mode, fix=nearest(render_mode, RENDER_MODES))
     task = make_task(cfg)
-    world = World({ARM: PANDA}, task.scene, period_s=1.0 / cfg.rate_hz)
-    arm = SimArm(world, ARM)
-    task.bind(world, arm)
+    world = make_world(cfg, task)
+    drivers = {name: SimArm(world, name) for name in task.stands}
+    task.bind(world, drivers)
     cameras = () if cfg.observation == "state" else cfg.cameras
     return RobotEnv(
-        arms={ARM: SupervisedRobot(arm, cfg.safety, world.clock, fault_log_level=logging.DEBUG)},
+        arms={
+            name: SupervisedRobot(driver, cfg.safety, world.clock, fault_log_level=logging.DEBUG)
+            for name, driver in drivers.items()
+        },
         cameras={name: SimCamera(world, name, cfg.image_size, cfg.image_size) for name in cameras},
         task=task,
-        action=make_action(cfg),
+        action=make_action(cfg, tuple(task.stands)),
         clock=world.clock,
         max_steps=cfg.max_steps,
         proprio=cfg.proprio,
@@ -57,22 +63,19 @@ def build_env(cfg: EnvConfig, render_mode: str | None = None) -> RobotEnv:
     )
 
 
-def make_pick_cube(render_mode: str | None = None, **fields: Any) -> RobotEnv:  # noqa: ANN401  (checked by the config)
-    """Build `robolearn/PickCube-v0` from fields of `PickCubeConfig`.
+def make(task: str, render_mode: str | None = None, **fields: Any) -> RobotEnv:  # noqa: ANN401  (checked by the config)
+    """Build `robolearn/<task>-v0` from fields of `<task>Config`.
 
     Raises:
         ConfigError: If a field is unknown or its value refused.
     """
-    return build_env(_config(PickCubeConfig, fields), render_mode)
+    kinds = {kind.__name__: kind for kind in TASKS}
+    return build_env(_config(kinds[f"{task}Config"], fields), render_mode)
 
 
-def make_reach(render_mode: str | None = None, **fields: Any) -> RobotEnv:  # noqa: ANN401  (checked by the config)
-    """Build `robolearn/Reach-v0` from fields of `ReachConfig`.
-
-    Raises:
-        ConfigError: If a field is unknown or its value refused.
-    """
-    return build_env(_config(ReachConfig, fields), render_mode)
+def make_world(cfg: EnvConfig, task: SimTask) -> World:
+    """Return the world in which `task` takes place."""
+    return World(dict.fromkeys(task.stands, PANDA), task.scene, period_s=1.0 / cfg.rate_hz, placements=task.stands)
 
 
 def make_task(cfg: EnvConfig) -> SimTask:
@@ -81,30 +84,28 @@ def make_task(cfg: EnvConfig) -> SimTask:
     Raises:
         ConfigError: If there is none.
     """
-    match cfg:
-        case PickCubeConfig():
-            return PickCube(cfg)
-        case ReachConfig():
-            return Reach(cfg)
-        case _:
-            known = {kind.__name__ for kind in EnvConfig.__subclasses__()}
-            name = type(cfg).__name__
-            raise ConfigError("env", expected="the config of a task", got=name, fix=nearest(name, known))
+    task = TASKS.get(type(cfg))
+    if task is None:
+        known = {kind.__name__ for kind in TASKS}
+        name = type(cfg).__name__
+        raise ConfigError("env", expected="the config of a task", got=name, fix=nearest(name, known))
+    return task(cfg)
 
 
-def make_action(cfg: EnvConfig) -> ActionSpec:
-    """Return what the actions of `cfg` mean."""
+def make_action(cfg: EnvConfig, arms: Sequence[str]) -> ActionSpec:
+    """Return what the actions of `cfg` mean: the same parts for each of `arms`, one arm after another."""
     sizes = {ActionKind.YAW_DELTA: 1, ActionKind.GRIPPER: 1}
     scales = {ActionKind.TRANSLATION_DELTA: cfg.translation_scale, ActionKind.GRIPPER: 1.0}
     return ActionSpec(
         parts=tuple(
             ActionPart(
-                arm=ARM,
+                arm=arm,
                 kind=kind,
                 size=sizes.get(kind, 3),
                 frame=Frame(cfg.frame) if sizes.get(kind, 3) == 3 else Frame.BASE,
                 scale=scales.get(kind, cfg.rotation_scale),
             )
+            for arm in arms
             for kind in ACTIONS[cfg.action]
         )
     )

@@ -106,7 +106,6 @@ class SimArm:
         data = self._data
         q, dq = data.qpos[self._q].copy(), data.qvel[self._dof].copy()
         pose, twist = self.kinematics.motion(q, dq)
-        width = float(data.qpos[self._fingers].sum()) / self._width_max
         state = RobotState(
             stamp_ns=self._world.clock.now_ns(),
             clock_id=self._world.clock.clock_id,
@@ -115,10 +114,37 @@ class SimArm:
             pose_tool_in_base=pose,
             twist=twist,
             wrench=self._wrench(pose),
-            gripper=min(max(width, 0.0), 1.0),
+            gripper=self.opening(),
         )
         self._cached = (self._world.version, state)
         return state
+
+    def tool(self) -> Pose:
+        """Return the pose of the tool in the world."""
+        pose = self.state().pose_tool_in_base
+        assert pose is not None
+        return self._base @ pose
+
+    def opening(self) -> float:
+        """Return how far the gripper is open, in [0, 1]."""
+        return min(max(float(self._data.qpos[self._fingers].sum()) / self._width_max, 0.0), 1.0)
+
+    def solve(self, tool: Pose) -> Vector:
+        """Return joint angles (n,) rad that bring the tool to a pose in the world.
+
+        Raises:
+            DriverError: If it is out of reach.
+        """
+        return self.kinematics.solve(self._base.inverse() @ tool)
+
+    def grip(self, width_m: float, target_m: float = 0.0) -> None:
+        """Put the fingers `width_m` apart at once, and close (or open) them to `target_m` from then on."""
+        self._width = width_m
+        self._width_target = target_m
+        self._data.qpos[self._fingers] = width_m / self._finger_count
+        self._data.qvel[self._fingers_dof] = 0.0
+        self._data.ctrl[self._grip] = width_m / self._finger_count
+        self._world.refresh()
 
     def stop(self) -> None:
         """Hold the joints where they are commanded to be, at most `SLACK` from where they are."""

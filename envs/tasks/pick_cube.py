@@ -10,11 +10,11 @@ from typing_extensions import override
 
 from robolearn.core.errors import ConfigError
 from robolearn.core.geometry import Pose, Vector, quat_from_rotvec
-from robolearn.core.robot import RobotState
 from robolearn.envs.config import EnvConfig, require_range
 from robolearn.envs.robot_env import RobotEnv
 from robolearn.envs.sim.scene import SceneBuilder
-from robolearn.envs.tasks.base import CartesianExpert, SimTask, near_middle, yaw_of
+from robolearn.envs.tasks.base import ARM, SimTask, yaw_of
+from robolearn.envs.tasks.expert import CartesianExpert, Goal
 from robolearn.safety import SafetyLimits
 
 HALF = 0.0225
@@ -73,14 +73,9 @@ class PickCube(SimTask):
         self.world.place("cube", Pose(np.array([x, y, HALF]), quat_from_rotvec(np.array([0.0, 0.0, yaw]))))
 
     @override
-    def start_pose(self, rng: np.random.Generator) -> Pose:
-        return near_middle(rng)
-
-    @override
-    def judge(self, state: RobotState) -> tuple[bool, dict[str, float]]:
-        assert state.pose_tool_in_base is not None
+    def judge(self) -> tuple[bool, dict[str, float]]:
         cube = self.world.pose("cube").position
-        distance = math.dist(cube, state.pose_tool_in_base.position)
+        distance = math.dist(cube, self.arm.tool().position)
         lift = (float(cube[2]) - HALF) / self.lift_height
         held = self.held()
         terms = {"reach": 1.0 - math.tanh(5.0 * distance), "grasp": float(held), "lift": min(max(lift, 0.0), 1.0)}
@@ -114,30 +109,28 @@ class PickCubeExpert(CartesianExpert):
     """Opening below which the fingers are taken to be closing, which is given up less easily than it is begun."""
 
     def __init__(self, env: RobotEnv, task: PickCube, rng: np.random.Generator) -> None:
-        super().__init__(env, task.arm, rng)
+        super().__init__(env, task.arms, rng)
         self._task = task
         self._top = task.lift_height + HALF + self.LIFT_TO
 
     @override
-    def goal(self, state: RobotState) -> tuple[Vector, float, float]:
-        assert state.pose_tool_in_base is not None
-        assert state.gripper is not None
-        tool, cube = state.pose_tool_in_base, self._task.world.pose("cube")
+    def goals(self) -> Mapping[str, Goal]:
+        tool, cube = self._task.arm.tool(), self._task.world.pose("cube")
         away = float(np.linalg.norm(cube.position[:2] - tool.position[:2]))
         turn = self._turn(tool.quat_wxyz, cube.quat_wxyz)
         above = float(tool.position[2] - cube.position[2])
-        slack = 1.0 if state.gripper > self.OPEN else 2.0
+        slack = 1.0 if self._task.arm.opening() > self.OPEN else 2.0
         there = away < 0.01 * slack and abs(above) < 0.012 * slack and abs(turn) < 0.15 * slack
         if there and self._task.held():
-            return np.array([*tool.position[:2], self._top]), 0.0, 0.0
+            return {ARM: Goal(np.array([*tool.position[:2], self._top]), opening=0.0)}
         if there:
-            return cube.position, 0.0, 0.0
+            return {ARM: Goal(cube.position, opening=0.0)}
         funnel = 2.0 * max(away - 0.006, 0.0) + 0.15 * max(abs(turn) - 0.1, 0.0)
         height = float(cube.position[2]) + min(funnel, 0.12)
-        return np.array([*cube.position[:2], height]), turn, 1.0
+        return {ARM: Goal(np.array([*cube.position[:2], height]), turn)}
 
     def _turn(self, tool_wxyz: Vector, cube_wxyz: Vector) -> float:
         """Return the shorter turn that lines the fingers up with two sides of the cube, rad."""
-        if not self.can_turn():
+        if not self.can_turn(ARM):
             return 0.0
         return math.remainder(yaw_of(cube_wxyz) - yaw_of(tool_wxyz), 0.5 * math.pi)

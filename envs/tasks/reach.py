@@ -9,11 +9,11 @@ import numpy as np
 from typing_extensions import override
 
 from robolearn.core.geometry import Pose, Vector
-from robolearn.core.robot import RobotState
 from robolearn.envs.config import EnvConfig, require_range
 from robolearn.envs.robot_env import RobotEnv
 from robolearn.envs.sim.scene import SceneBuilder
-from robolearn.envs.tasks.base import CartesianExpert, SimTask, near_middle
+from robolearn.envs.tasks.base import ARM, SimTask, near_middle
+from robolearn.envs.tasks.expert import CartesianExpert, Goal
 from robolearn.envs.tasks.pick_cube import workspace
 from robolearn.safety import SafetyLimits
 
@@ -59,17 +59,16 @@ class Reach(SimTask):
         self.world.place("ball", Pose(position, np.array([1.0, 0.0, 0.0, 0.0])))
 
     @override
-    def start_pose(self, rng: np.random.Generator) -> Pose:
+    def start_poses(self, rng: np.random.Generator) -> Mapping[str, Pose]:
         """Return a pose near the middle, but not where the task would be solved at once."""
         while True:
             start = near_middle(rng)
             if float(np.linalg.norm(start.position - self.target())) > 2.0 * self._tolerance:
-                return start
+                return {ARM: start}
 
     @override
-    def judge(self, state: RobotState) -> tuple[bool, dict[str, float]]:
-        assert state.pose_tool_in_base is not None
-        distance = math.dist(self.target(), state.pose_tool_in_base.position)
+    def judge(self) -> tuple[bool, dict[str, float]]:
+        distance = math.dist(self.target(), self.arm.tool().position)
         return distance < self._tolerance, {"reach": 1.0 - math.tanh(5.0 * distance)}
 
     @override
@@ -89,10 +88,9 @@ class ReachExpert(CartesianExpert):
     """Goes straight to the ball."""
 
     def __init__(self, env: RobotEnv, task: Reach, rng: np.random.Generator) -> None:
-        super().__init__(env, task.arm, rng)
+        super().__init__(env, task.arms, rng)
         self._task = task
 
     @override
-    def goal(self, state: RobotState) -> tuple[Vector, float, float]:
-        del state
-        return self._task.target(), 0.0, 1.0
+    def goals(self) -> Mapping[str, Goal]:
+        return {ARM: Goal(self._task.target())}

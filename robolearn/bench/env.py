@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from robolearn.bench.peers import run_peer
 from robolearn.core.geometry import Pose, Vector, quat_from_rotvec, quat_multiply
 from robolearn.envs.assets.panda import PANDA
-from robolearn.envs.build import build_env, make_task, make_vector_env
+from robolearn.envs.build import build_env, make_task, make_vector_env, make_world
 from robolearn.envs.sim import gl
 from robolearn.envs.sim.kinematics import Kinematics
 from robolearn.envs.sim.render import CHEAP, Renderer
-from robolearn.envs.sim.world import SUBSTEPS, World
+from robolearn.envs.sim.world import SUBSTEPS
 from robolearn.envs.tasks.base import ARM
 from robolearn.envs.tasks.pick_cube import PickCubeConfig
 
@@ -73,7 +73,7 @@ class RawWorld:
 
     def __init__(self, cfg: PickCubeConfig) -> None:
         self._cfg = cfg
-        self._world = World({ARM: PANDA}, make_task(cfg).scene, period_s=1.0 / cfg.rate_hz)
+        self._world = make_world(cfg, make_task(cfg))
         self._kinematics = Kinematics(PANDA)
         self._q = np.array(PANDA.spec.q_home)
         self._target = self._kinematics.pose(self._q)

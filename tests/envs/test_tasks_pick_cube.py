@@ -108,7 +108,7 @@ def test_starts_cover_their_ranges_and_nothing_beyond():
         pose = task.world.pose("cube")
         cubes.append(pose.position)
         yaws.append(yaw_of(pose.quat_wxyz))
-        tools.append(task.arm.state().pose_tool_in_base.position)
+        tools.append(task.arm.tool().position)
     offsets = np.array(cubes)[:, :2] - CENTRE
     assert np.abs(offsets).max() <= 0.1
     assert (offsets.max(axis=0) > 0.085).all()
@@ -131,13 +131,13 @@ def test_a_narrow_setting_stays_narrow():
 def test_a_cube_in_the_air_that_is_not_held_is_no_success():
     env, task = make()
     env.reset(seed=0)
-    tool = task.arm.state().pose_tool_in_base
+    tool = task.arm.tool()
     task.world.place("cube", Pose(np.array([0.5, 0.1, 0.3]), UPRIGHT))
     task.world.refresh()
-    assert not task.judge(task.arm.state())[0]
+    assert not task.judge()[0]
     task.world.place("cube", Pose(tool.position, UPRIGHT))
     task.world.refresh()
-    assert not task.judge(task.arm.state())[0]
+    assert not task.judge()[0]
 
 
 def test_state_observations_are_what_the_world_knows():

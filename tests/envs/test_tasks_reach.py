@@ -16,7 +16,7 @@ def make(**fields):
 
 
 def distance(task) -> float:
-    return float(np.linalg.norm(task.arm.state().pose_tool_in_base.position - task.target()))
+    return float(np.linalg.norm(task.arm.tool().position - task.target()))
 
 
 @pytest.mark.parametrize("fields", [{}, {"action": "xyz_rotation", "frame": "tool"}, {"action": "xyz_yaw_gripper"}])

@@ -1,0 +1,99 @@
+"""Scripted experts that steer the tool of each arm to a goal."""
+
+import abc
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from robolearn.core.geometry import Pose, Vector
+from robolearn.core.robot import CommandMode
+from robolearn.core.specs import ActionKind
+from robolearn.core.types import Action
+from robolearn.envs.action import ActionCodec, SetPoint
+from robolearn.envs.robot_env import RobotEnv
+from robolearn.envs.sim.arm import SimArm
+from robolearn.envs.tasks.base import TOOL_DOWN, turned_down, yaw_of
+
+
+class Expert(Protocol):
+    """Knows what to do next in the env that it watches."""
+
+    def act(self) -> Action:
+        """Return the action (A,) for the current state."""
+        ...
+
+
+@dataclass(slots=True, frozen=True)
+class Goal:
+    """Where the tool of an arm should go next."""
+
+    position: Vector
+    """(3,) m in the world."""
+    turn: float = 0.0
+    """Still to be made about the world's z axis, rad; the tool points down all the while."""
+    opening: float = 1.0
+    """Of the gripper, in [0, 1]."""
+    speed: float = 1.0
+    """Share of the expert's own speed that it may go at."""
+
+
+class CartesianExpert(abc.ABC):
+    """Steers tools to goals that depend on the present state only, at a smooth and slightly random speed."""
+
+    GAIN = 0.6
+    """Share of the remaining way taken in one step, near the goal."""
+    PICKUP = 0.35
+    """Growth of the speed from step to step, as a share of full speed."""
+    TREMOR = 0.15
+    """Standard deviation of the noise on every motion part of an action, of full scale. A hand is not steady either, and
+    demonstrations that show how to get back on the way are worth several that never leave it (arXiv:1703.09327)."""
+
+    def __init__(self, env: RobotEnv, arms: Mapping[str, SimArm], rng: np.random.Generator) -> None:
+        self._env = env
+        self._arms = arms
+        self._codec = ActionCodec(env.env_spec.action, {name: arm.spec for name, arm in arms.items()})
+        self._full = float(rng.uniform(0.75, 1.0))
+        self._pace = 0.0
+        self._rng = rng
+        parts = self._codec.spec.parts
+        self._scales = {(part.arm, part.kind): part.scale for part in parts}
+        self._tremor = np.concatenate(
+            [np.full(p.size, 0.0 if p.kind is ActionKind.GRIPPER else self.TREMOR) for p in parts]
+        )
+
+    @abc.abstractmethod
+    def goals(self) -> Mapping[str, Goal]:
+        """Return where to go next, for each arm."""
+
+    def act(self) -> Action:
+        """Return the action (A,) that takes one step towards the goals."""
+        self._pace = min(self._full, self._pace + self.PICKUP)
+        references = self._env.setpoints
+        wanted = {name: self._towards(name, goal, references[name]) for name, goal in self.goals().items()}
+        action = self._codec.encode(wanted, references)
+        action += self._tremor * self._rng.standard_normal(len(action))
+        return np.clip(action, -1.0, 1.0).astype(np.float32)
+
+    def _towards(self, name: str, goal: Goal, reference: SetPoint) -> SetPoint:
+        """Return the set-point of an arm one step nearer to its goal."""
+        base = self._arms[name].base_in_world
+        tool = base @ Pose.from_array(reference.target)
+        way = goal.position - tool.position
+        longest = self._pace * goal.speed * self._scales[name, ActionKind.TRANSLATION_DELTA]
+        length = float(np.linalg.norm(way))
+        step = way * min(self.GAIN, longest / length) if length > 1e-9 else way
+        most = self._full * self._turn_scale(name)
+        angle = float(np.clip(self.GAIN * goal.turn, -most, most))
+        upright = turned_down(yaw_of(tool.quat_wxyz) - yaw_of(TOOL_DOWN) + angle)
+        target = base.inverse() @ Pose(tool.position + step, upright)
+        return SetPoint(mode=CommandMode.POSE, target=target.to_array(), gripper=goal.opening)
+
+    def can_turn(self, name: str) -> bool:
+        """Return whether the action has a part that turns the tool of an arm."""
+        return self._turn_scale(name) > 0.0
+
+    def _turn_scale(self, name: str) -> float:
+        kinds = (ActionKind.YAW_DELTA, ActionKind.ROTATION_DELTA)
+        return max(self._scales.get((name, kind), 0.0) for kind in kinds)
