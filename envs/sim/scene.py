@@ -1,15 +1,101 @@
 """What surrounds the arms: a table with lights and cameras, and the objects that tasks put on it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import mujoco
 import numpy as np
 
 _LOOSE = {"contype": 2, "conaffinity": 3}
-"""Collision bits of a loose object: it meets hands (1), the table and other objects (2)."""
+"""Collision bits of a loose object: it meets hands (1), fixtures and other objects (2)."""
 _FIXED = {"contype": 0, "conaffinity": 3}
+"""Of fixtures: they meet hands and loose objects, not each other."""
 _QUIET = {"contype": 0, "conaffinity": 0}
 _BOX, _PLANE, _SPHERE = mujoco.mjtGeom.mjGEOM_BOX, mujoco.mjtGeom.mjGEOM_PLANE, mujoco.mjtGeom.mjGEOM_SPHERE
+_CYLINDER = mujoco.mjtGeom.mjGEOM_CYLINDER
+_KINDS = {1: _SPHERE, 2: _CYLINDER, 3: _BOX}
+"""By how many numbers give the size of a shape."""
+
+
+class Body:
+    """A body of the scene that shapes and moving parts are added to; positions are in its frame."""
+
+    def __init__(self, body: "mujoco.MjsBody", bits: Mapping[str, int]) -> None:
+        self._body = body
+        self._bits = bits
+
+    def shape(
+        self,
+        size: Sequence[float],
+        position: Sequence[float] = (0.0, 0.0, 0.0),
+        *,
+        colour: Sequence[float],
+        name: str = "",
+        quat_wxyz: Sequence[float] = (1.0, 0.0, 0.0, 0.0),
+        mass: float = 0.0,
+        friction: float = 1.0,
+        solid: bool = True,
+    ) -> "Body":
+        """Add a box (half edges x, y, z), an upright cylinder (radius, half height) or a ball (radius).
+
+        Args:
+            size: 3, 2 or 1 lengths.
+            position: Of its centre.
+            colour: (r, g, b) in [0, 1].
+            name: By which contacts are asked for.
+            quat_wxyz: Its orientation in the body.
+            mass: kg; only of bodies that move.
+            friction: Sliding; the larger of two touching shapes counts.
+            solid: Whether anything can touch it.
+
+        Returns:
+            The body, to add more.
+        """
+        self._body.add_geom(
+            name=name,
+            type=_KINDS[len(size)],
+            size=[*size, *[0.0] * (3 - len(size))],
+            pos=list(position),
+            quat=list(quat_wxyz),
+            mass=mass,
+            rgba=[*colour, 1.0],
+            group=1,
+            friction=[friction, 0.01, 1e-4],
+            **(self._bits if solid else _QUIET),
+        )
+        return self
+
+    def sliding(
+        self, name: str, position: Sequence[float], axis: Sequence[float], reach: Sequence[float], **resistance: float
+    ) -> "Body":
+        """Add a part on a rail, with a joint of its name; `reach` (low, high) in m, resistance as of `hinged`."""
+        return self._moving(name, position, axis, reach, mujoco.mjtJoint.mjJNT_SLIDE, **resistance)
+
+    def hinged(
+        self, name: str, position: Sequence[float], axis: Sequence[float], reach: Sequence[float], **resistance: float
+    ) -> "Body":
+        """Add a part that turns about `axis` through `position`, with a joint of its name.
+
+        Args:
+            name: Of the part and its joint.
+            position: Of the part's origin.
+            axis: Of the joint.
+            reach: Lowest and highest angle, rad.
+            resistance: Of the joint: `damping` (N s/m or N m s/rad), `frictionloss` (N or N m), `stiffness` towards 0.
+        """
+        return self._moving(name, position, axis, reach, mujoco.mjtJoint.mjJNT_HINGE, **resistance)
+
+    def _moving(
+        self,
+        name: str,
+        position: Sequence[float],
+        axis: Sequence[float],
+        reach: Sequence[float],
+        kind: mujoco.mjtJoint,
+        **resistance: float,
+    ) -> "Body":
+        part = self._body.add_body(name=name, pos=list(position), gravcomp=1.0)
+        part.add_joint(name=name, type=kind, axis=list(axis), range=list(reach), limited=True, **resistance)
+        return Body(part, self._bits)
 
 
 class SceneBuilder:
@@ -34,27 +120,15 @@ class SceneBuilder:
         self.camera("front", position=(0.98, 0.0, 0.56), target=(0.485, 0.0, 0.095), fovy=35.0)
         self.camera("film", position=(1.35, -0.95, 0.75), target=(0.27, 0.0, 0.27), fovy=40.0)
 
-    def loose_box(
-        self, name: str, half: Sequence[float], *, mass: float, colour: Sequence[float], position: Sequence[float]
-    ) -> None:
-        """Add a body with one geom of its name that can be grasped; `half` are its half edges."""
+    def loose(self, name: str, position: Sequence[float]) -> Body:
+        """Add a body that lies where it is put and can be pushed and grasped."""
         body = self.spec.worldbody.add_body(name=name, pos=list(position))
         body.add_freejoint()
-        body.add_geom(
-            name=name,
-            type=_BOX,
-            size=list(half),
-            mass=mass,
-            rgba=[*colour, 1.0],
-            group=1,
-            friction=[1.0, 0.01, 1e-4],
-            **_LOOSE,
-        )
+        return Body(body, _LOOSE)
 
-    def marker(self, name: str, radius: float, *, colour: Sequence[float], position: Sequence[float]) -> None:
-        """Add a ball that nothing touches and that only `World.place` moves."""
-        body = self.spec.worldbody.add_body(name=name, pos=list(position), mocap=True)
-        body.add_geom(type=_SPHERE, size=[radius, 0.0, 0.0], rgba=[*colour, 1.0], group=1, **_QUIET)
+    def fixture(self, name: str, position: Sequence[float]) -> Body:
+        """Add a body that stands fast and that only `World.place` moves."""
+        return Body(self.spec.worldbody.add_body(name=name, pos=list(position), mocap=True), _FIXED)
 
     def camera(self, name: str, *, position: Sequence[float], target: Sequence[float], fovy: float) -> None:
         """Add a camera that looks at `target`, upright; `fovy`, the vertical field of view, in degrees."""

@@ -50,6 +50,8 @@ class World:
         self.cameras = self._camera_ids()
         self._bodies = {self.model.body(i).name: i for i in range(self.model.nbody)}
         self._geoms = {self.model.geom(i).name: i for i in range(self.model.ngeom) if self.model.geom(i).name}
+        joints = [self.model.joint(i) for i in range(self.model.njnt)]
+        self._joints = {joint.name: int(joint.qposadr[0]) for joint in joints if joint.name}
         self.version = 0
         """Changes whenever anything in the world may have changed."""
         self._tickers: list[Callable[[float], None]] = []
@@ -100,7 +102,7 @@ class World:
         self.refresh()
 
     def place(self, body: str, pose: Pose) -> None:
-        """Put a loose body or a marker somewhere, at rest; seen everywhere after the next `refresh`.
+        """Put a loose body or a fixture somewhere, at rest; seen everywhere after the next `refresh`.
 
         Raises:
             SpecError: If there is no such body or it is fixed.
@@ -114,12 +116,28 @@ class World:
             self.data.qpos[start : start + 7] = pose.to_array()
             self.data.qvel[speed : speed + 6] = 0.0
         else:
-            raise SpecError(f"body '{body}'", expected="a loose body or a marker", got="a fixed one")
+            raise SpecError(f"body '{body}'", expected="a loose body or a fixture", got="another")
 
     def pose(self, body: str) -> Pose:
         """Return the pose of a body in the world."""
         index = self._body_id(body)
         return Pose(self.data.xpos[index].copy(), self.data.xquat[index].copy())
+
+    def joint(self, joint: str) -> float:
+        """Return how far a sliding (m) or hinged (rad) part of a fixture has moved.
+
+        Raises:
+            SpecError: If there is no such part.
+        """
+        return float(self.data.qpos[self._joint_address(joint)])
+
+    def set_joint(self, joint: str, position: float) -> None:
+        """Move a sliding (m) or hinged (rad) part of a fixture; seen everywhere after the next `refresh`.
+
+        Raises:
+            SpecError: If there is no such part.
+        """
+        self.data.qpos[self._joint_address(joint)] = position
 
     def touching(self, geom: str, other: str) -> bool:
         """Return whether two named geoms are in contact.
@@ -225,6 +243,12 @@ class World:
         names: Sequence[str] = [self.model.camera(i).name for i in range(self.model.ncam)]
         alone = len(self.arms) == 1
         return {(n.rsplit("/", 1)[-1] if alone else n.replace("/", "_")): i for i, n in enumerate(names)}
+
+    def _joint_address(self, joint: str) -> int:
+        found = self._joints.get(joint)
+        if found is None:
+            raise SpecError("joint", expected="a joint of the scene", got=joint, fix=nearest(joint, self._joints))
+        return found
 
     def _body_id(self, body: str) -> int:
         found = self._bodies.get(body)

@@ -64,7 +64,7 @@ class PickCube(SimTask):
     @override
     def scene(self, scene: SceneBuilder) -> None:
         scene.tabletop()
-        scene.loose_box("cube", [HALF] * 3, mass=0.1, colour=(0.85, 0.16, 0.12), position=(*CENTRE, HALF))
+        scene.loose("cube", (*CENTRE, HALF)).shape([HALF] * 3, name="cube", mass=0.1, colour=(0.85, 0.16, 0.12))
 
     @override
     def place(self, rng: np.random.Generator, options: Mapping[str, object]) -> None:

@@ -51,7 +51,7 @@ class Reach(SimTask):
     @override
     def scene(self, scene: SceneBuilder) -> None:
         scene.tabletop()
-        scene.marker("ball", 0.018, colour=(0.1, 0.75, 0.3), position=CENTRE)
+        scene.fixture("ball", CENTRE).shape([0.018], colour=(0.1, 0.75, 0.3), solid=False)
 
     @override
     def place(self, rng: np.random.Generator, options: Mapping[str, object]) -> None:

@@ -22,7 +22,7 @@ class Bench:
     def __init__(self, placement: Placement | None = None) -> None:
         def scene(builder):
             builder.tabletop()
-            builder.loose_box("box", [0.0225] * 3, mass=CUBE_KG, colour=(1, 0, 0), position=(0.5, 0.0, 0.0225))
+            builder.loose("box", (0.5, 0.0, 0.0225)).shape([0.0225] * 3, name="box", mass=CUBE_KG, colour=(1, 0, 0))
 
         self.world = World({"arm": PANDA}, scene, period_s=0.1, placements={"arm": placement} if placement else None)
         self.arm = SimArm(self.world, "arm")

@@ -19,8 +19,8 @@ UPRIGHT = np.array([1.0, 0.0, 0.0, 0.0])
 
 def scene(builder) -> None:
     builder.tabletop()
-    builder.loose_box("box", [0.02] * 3, mass=0.1, colour=(1, 0, 0), position=(0.5, 0.0, 0.02))
-    builder.marker("ball", 0.02, colour=(0, 1, 0), position=(0.4, 0.0, 0.2))
+    builder.loose("box", (0.5, 0.0, 0.02)).shape([0.02] * 3, name="box", mass=0.1, colour=(1, 0, 0))
+    builder.fixture("ball", (0.4, 0.0, 0.2)).shape([0.02], colour=(0, 1, 0), solid=False)
 
 
 def make(period_s: float = 0.1) -> tuple[World, SimArm]:
