@@ -64,7 +64,7 @@ def test_a_dropped_box_falls_and_comes_to_rest_on_the_table():
     assert not world.touching("box", "arm/left_pad")
 
 
-def test_markers_move_only_when_placed():
+def test_fixtures_move_only_when_placed():
     world, _ = make()
     world.place("ball", Pose(np.array([0.3, 0.2, 0.1]), UPRIGHT))
     world.refresh()
@@ -165,3 +165,23 @@ def test_two_arms_share_a_world_and_move_by_themselves():
     np.testing.assert_allclose(right.state().q, resting, atol=1e-4)
     # Both stand in their ready pose, 0.307 m ahead of a base that for the right arm looks along the world's y axis.
     np.testing.assert_allclose(world.data.site("right/tool").xpos[:2], [0.0, -0.5 + 0.3069], atol=1e-3)
+
+
+def test_parts_of_a_fixture_move_along_their_joint_and_with_their_fixture():
+    def drawers(builder) -> None:
+        builder.tabletop()
+        chest = builder.fixture("chest", (0.5, 0.0, 0.1)).shape([0.05] * 3, colour=(1, 1, 1))
+        chest.sliding("drawer", (0.0, 0.1, 0.0), (0, 1, 0), (0.0, 0.2)).shape([0.02] * 3, colour=(0, 1, 0), mass=0.2)
+        chest.hinged("lid", (0.0, 0.0, 0.05), (1, 0, 0), (0.0, 1.5)).shape([0.05], colour=(0, 0, 1), mass=0.1)
+
+    world = World({}, drawers, period_s=0.1)
+    quarter = np.array([np.sqrt(0.5), 0.0, 0.0, np.sqrt(0.5)])
+    world.place("chest", Pose(np.array([0.4, 0.1, 0.2]), quarter))
+    world.set_joint("drawer", 0.05)
+    world.refresh()
+    np.testing.assert_allclose(world.pose("drawer").position, [0.4 - 0.15, 0.1, 0.2], atol=1e-9)
+    world.advance(0.5)
+    assert world.joint("drawer") == pytest.approx(0.05, abs=1e-3)
+    assert world.joint("lid") == pytest.approx(0.0, abs=1e-3)
+    with pytest.raises(SpecError, match="did you mean drawer"):
+        world.joint("drawers")
