@@ -10,5 +10,11 @@ Importing this package registers the simulated tasks with Gymnasium; their confi
 
 import gymnasium
 
-for _task in ("Reach", "PickCube"):
+for _task in (
+    "Reach",
+    "PickCube",
+    "Push",
+    "Lift",
+    "Handover",
+):
     gymnasium.register(id=f"robolearn/{_task}-v0", entry_point="robolearn.envs.build:make", kwargs={"task": _task})

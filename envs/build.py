@@ -21,13 +21,22 @@ from robolearn.envs.sim.camera import SimCamera
 from robolearn.envs.sim.world import World
 from robolearn.envs.tasks.base import SimTask
 from robolearn.envs.tasks.expert import Expert
+from robolearn.envs.tasks.handover import Handover, HandoverConfig
+from robolearn.envs.tasks.lift import Lift, LiftConfig
 from robolearn.envs.tasks.pick_cube import PickCube, PickCubeConfig
+from robolearn.envs.tasks.push import Push, PushConfig
 from robolearn.envs.tasks.reach import Reach, ReachConfig
 from robolearn.envs.wrappers.action import ActionTransform
 from robolearn.safety import SupervisedRobot
 
 ConfigT = TypeVar("ConfigT", bound=EnvConfig)
-TASKS: Mapping[type[EnvConfig], Callable[[Any], SimTask]] = {ReachConfig: Reach, PickCubeConfig: PickCube}
+TASKS: Mapping[type[EnvConfig], Callable[[Any], SimTask]] = {
+    ReachConfig: Reach,
+    PickCubeConfig: PickCube,
+    PushConfig: Push,
+    LiftConfig: Lift,
+    HandoverConfig: Handover,
+}
 """The task that the class of a config selects."""
 FILM_SIZE = 480
 RENDER_MODES = ("rgb_array",)

@@ -1,6 +1,7 @@
 """What is the same for every simulated task: cameras, actions, rate, observations, reward."""
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from robolearn.core.errors import ConfigError, nearest
 from robolearn.core.specs import ActionKind, Frame
@@ -16,15 +17,16 @@ ACTIONS = {
 }
 OBSERVATIONS = ("images", "state", "both")
 REWARDS = ("sparse", "dense")
-CAMERAS = ("front", "wrist")
 IMAGE_SIZES = range(16, 513)
 
 
 @dataclass(kw_only=True, slots=True)
 class EnvConfig:
-    """A simulated task with one arm. Subclasses add what the task randomises."""
+    """A simulated task. Subclasses add what the task randomises."""
 
-    cameras: list[str] = field(default_factory=lambda: list(CAMERAS))
+    known_cameras: ClassVar[tuple[str, ...]] = ("front", "wrist")
+    """The cameras of the scene that observations may come from."""
+    cameras: list[str] = field(default_factory=lambda: ["front", "wrist"])
     image_size: int = 64
     """Pixels a side."""
     action: str = "xyz_yaw_gripper"
@@ -47,7 +49,7 @@ class EnvConfig:
     def __post_init__(self) -> None:
         self.cameras, self.proprio = list(self.cameras), list(self.proprio)
         for camera in self.cameras:
-            _one_of("cameras", camera, CAMERAS)
+            _one_of("cameras", camera, self.known_cameras)
         if len(set(self.cameras)) != len(self.cameras):
             raise ConfigError("env.cameras", expected="different cameras", got=self.cameras)
         _one_of("action", self.action, ACTIONS)

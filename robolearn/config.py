@@ -31,6 +31,9 @@ SCHEMAS: dict[str, str] = {
     "bench": "robolearn.bench.config:BenchConfig",
     "env/reach": "robolearn.envs.tasks.reach:ReachConfig",
     "env/pick_cube": "robolearn.envs.tasks.pick_cube:PickCubeConfig",
+    "env/push": "robolearn.envs.tasks.push:PushConfig",
+    "env/lift": "robolearn.envs.tasks.lift:LiftConfig",
+    "env/handover": "robolearn.envs.tasks.handover:HandoverConfig",
     "agent/sac": "robolearn.agents.sac.config:SacConfig",
 }
 """Schema name -> `module:class`; the part before the last slash is the config group."""

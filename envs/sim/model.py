@@ -53,7 +53,7 @@ def compile_world(
     spec.option.timestep = timestep_s
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     spec.option.cone = mujoco.mjtCone.mjCONE_PYRAMIDAL  # the elliptic cone with a high impratio ejects grasped objects
-    spec.option.impratio = 3.0  # against creeping out of a grasp
+    spec.option.impratio = 6.0  # against creeping out of a grasp
     spec.visual.headlight.active = 0
     spec.visual.map.znear = 0.01
     scene(SceneBuilder(spec))

@@ -121,7 +121,7 @@ class PushExpert(CartesianExpert):
         aside = float(np.linalg.norm(offset - along * ahead))
         if tool[2] < self.HEIGHT + 0.02 and along < -0.5 * self.TOUCH and aside < 0.02:
             lead = 0.06 - 5.0 * aside
-            return {ARM: self._at(puck + (lead - self.TOUCH) * ahead, self.HEIGHT, speed=0.5)}
+            return {ARM: self._at(puck + (lead - self.TOUCH) * ahead, self.HEIGHT, speed=0.4)}
         behind = puck - self.BEHIND * ahead
         away = float(np.linalg.norm(behind - tool[:2]))
         return {ARM: self._at(behind, self.HEIGHT + min(3.0 * max(away - 0.012, 0.0), 0.1))}

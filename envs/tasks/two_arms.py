@@ -1,7 +1,7 @@
 """What tasks for two arms side by side share: where they stand, what they see, and a bar that both can hold."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -73,9 +73,11 @@ class Bar:
         """Return the name of the end that is nearer to an arm."""
         return f"{self.name}_{arm}"
 
-    def place(self, world: World, rng: np.random.Generator, spread: float, yaw: float) -> None:
-        """Put it on the table, within `spread` m of the middle along each axis, turned by up to `yaw` rad."""
-        x, y = np.array([0.5, 0.0]) + rng.uniform(-1.0, 1.0, 2) * spread
+    def place(
+        self, world: World, rng: np.random.Generator, spread: float, yaw: float, middle: Sequence[float] = (0.5, 0.0)
+    ) -> None:
+        """Put it on the table, within `spread` m of `middle` along each axis, turned by up to `yaw` rad."""
+        x, y = np.array(middle) + rng.uniform(-1.0, 1.0, 2) * spread
         turn = quat_from_rotvec(np.array([0.0, 0.0, rng.uniform(-yaw, yaw)]))
         world.place(self.name, Pose(np.array([x, y, self.half]), turn))
 
