@@ -23,6 +23,8 @@ SIDES = {LEFT: 1.0, RIGHT: -1.0}
 STANDS = {arm: Placement(position=(0.0, 0.3 * side, 0.0)) for arm, side in SIDES.items()}
 QUARTER = 0.5 * math.pi
 """Turn of the tools about the world's z axis at which their fingers open along x, across a bar along y; rad."""
+HIGH = np.array([0.0, 0.0, 0.006])
+"""From a bar's axis to the tool that holds it, m in the world: the palm keeps its distance."""
 OPEN = 0.95
 """Opening below which fingers are taken to be closing, which is given up less easily than it is begun."""
 
@@ -99,17 +101,17 @@ class Bar:
         """Return whether both pads of an arm touch the end that is nearer to it."""
         return all(world.touching(self.end(arm), f"{arm}/{pad}") for pad in ("left_pad", "right_pad"))
 
-    def grasp(self, world: World, driver: SimArm, arm: str, distance: float) -> Goal:
+    def grasp(self, world: World, driver: SimArm, arm: str, distance: float, speed: float = 1.0) -> Goal:
         """Return the next goal of a hand that is to take its end: down along a funnel above the grip, then close."""
-        tool, grip = driver.tool(), self.grip(world, arm, distance)
+        tool, grip = driver.tool(), self.grip(world, arm, distance) + HIGH
         turn = math.remainder(yaw_of(turned_down(QUARTER + self.yaw(world))) - yaw_of(tool.quat_wxyz), math.pi)
         away = float(np.linalg.norm(grip[:2] - tool.position[:2]))
         raised = abs(float(tool.position[2] - grip[2]))
         slack = 1.0 if driver.opening() > OPEN else 2.5
         if away < 0.012 * slack and raised < 0.012 * slack and abs(turn) < 0.15 * slack:
-            return Goal(grip, turn, opening=0.0)
+            return Goal(grip, turn, 0.0, speed)
         funnel = 2.0 * max(away - 0.006, 0.0) + 0.15 * max(abs(turn) - 0.1, 0.0)
-        return Goal(np.array([*grip[:2], float(grip[2]) + min(funnel, 0.1)]), turn)
+        return Goal(np.array([*grip[:2], float(grip[2]) + min(funnel, 0.1)]), turn, 1.0, speed)
 
 
 def above(rng: np.random.Generator, position: Vector) -> Pose:
