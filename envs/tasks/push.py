@@ -58,7 +58,7 @@ class Push(SimTask):
         scene.tabletop()
         scene.fixture("goal", (*CENTRE, 0.0)).shape([0.05, 0.001], colour=(0.1, 0.75, 0.3), solid=False)
         puck = scene.loose("puck", (*CENTRE, HALF_HEIGHT))
-        puck.shape([RADIUS, HALF_HEIGHT], name="puck", mass=0.3, friction=0.2, slick=True, colour=(0.85, 0.16, 0.12))
+        puck.shape([RADIUS, HALF_HEIGHT], name="puck", mass=0.15, friction=0.2, slick=True, colour=(0.85, 0.16, 0.12))
 
     @override
     def place(self, rng: np.random.Generator, options: Mapping[str, object]) -> None:
