@@ -174,5 +174,10 @@ def _mode_of(kinds: set[ActionKind], robot: RobotSpec) -> CommandMode:
     else:
         mode = CommandMode.POSE if cartesian else CommandMode.JOINT_POSITION
     if mode not in robot.modes or (mode is CommandMode.POSE and "pose_tool_in_base" not in robot.senses):
-        raise ConfigError(where, expected=f"an arm that takes {mode} and senses what it needs", got=robot.modes)
+        raise ConfigError(
+            where,
+            expected=f"an arm that takes {mode} and senses what it needs",
+            got=f"modes {[str(mode) for mode in robot.modes]}, senses {list(robot.senses)}",
+            fix="command it by joint deltas (env.action=joints or joints_gripper)" if cartesian else "",
+        )
     return mode

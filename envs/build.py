@@ -14,10 +14,12 @@ from robolearn.core.errors import ConfigError, nearest
 from robolearn.core.specs import ActionKind, ActionPart, ActionSpec, Frame
 from robolearn.core.types import Action, Obs
 from robolearn.envs.assets.panda import PANDA
+from robolearn.envs.assets.so101 import SO101
 from robolearn.envs.config import ACTIONS, EnvConfig
 from robolearn.envs.robot_env import RobotEnv
 from robolearn.envs.sim.arm import SimArm
 from robolearn.envs.sim.camera import SimCamera
+from robolearn.envs.sim.model import ArmModel
 from robolearn.envs.sim.world import World
 from robolearn.envs.tasks.base import SimTask
 from robolearn.envs.tasks.expert import Expert
@@ -38,6 +40,8 @@ TASKS: Mapping[type[EnvConfig], Callable[[Any], SimTask]] = {
     HandoverConfig: Handover,
 }
 """The task that the class of a config selects."""
+ROBOTS: Mapping[str, ArmModel] = {"panda": PANDA, "so101": SO101}
+"""The arms that a config can name."""
 FILM_SIZE = 480
 RENDER_MODES = ("rgb_array",)
 
@@ -50,7 +54,7 @@ def build_env(cfg: EnvConfig, render_mode: str | None = None) -> RobotEnv:
     """
     if render_mode is not None and render_mode not in RENDER_MODES:
         raise ConfigError("render_mode", expected=RENDER_MODES, got=render_mode, fix=nearest(render_mode, RENDER_MODES))
-    task = make_task(cfg)
+    robot, task = _robot(cfg), make_task(cfg)
     world = make_world(cfg, task)
     drivers = {name: SimArm(world, name) for name in task.stands}
     task.bind(world, drivers)
@@ -62,10 +66,10 @@ def build_env(cfg: EnvConfig, render_mode: str | None = None) -> RobotEnv:
         },
         cameras={name: SimCamera(world, name, cfg.image_size, cfg.image_size) for name in cameras},
         task=task,
-        action=make_action(cfg, tuple(task.stands)),
+        action=make_action(cfg, tuple(task.stands), len(robot.joints)),
         clock=world.clock,
         max_steps=cfg.max_steps,
-        proprio=cfg.proprio,
+        proprio=robot.proprio if cfg.proprio is None else cfg.proprio,
         snapshots={"world": world},
         renderer=None if render_mode is None else partial(_film, world),
         clear_faults=True,
@@ -83,8 +87,13 @@ def make(task: str, render_mode: str | None = None, **fields: Any) -> RobotEnv: 
 
 
 def make_world(cfg: EnvConfig, task: SimTask) -> World:
-    """Return the world in which `task` takes place."""
-    return World(dict.fromkeys(task.stands, PANDA), task.scene, period_s=1.0 / cfg.rate_hz, placements=task.stands)
+    """Return the world in which `task` takes place.
+
+    Raises:
+        ConfigError: If the robot is unknown.
+    """
+    arms = dict.fromkeys(task.stands, _robot(cfg))
+    return World(arms, task.scene, period_s=1.0 / cfg.rate_hz, placements=task.stands)
 
 
 def make_task(cfg: EnvConfig) -> SimTask:
@@ -101,17 +110,21 @@ def make_task(cfg: EnvConfig) -> SimTask:
     return task(cfg)
 
 
-def make_action(cfg: EnvConfig, arms: Sequence[str]) -> ActionSpec:
-    """Return what the actions of `cfg` mean: the same parts for each of `arms`, one arm after another."""
-    sizes = {ActionKind.YAW_DELTA: 1, ActionKind.GRIPPER: 1}
-    scales = {ActionKind.TRANSLATION_DELTA: cfg.translation_scale, ActionKind.GRIPPER: 1.0}
+def make_action(cfg: EnvConfig, arms: Sequence[str], joints: int) -> ActionSpec:
+    """Return what the actions of `cfg` mean: the same parts for each of `arms` with `joints`, one arm after another."""
+    sizes = {ActionKind.YAW_DELTA: 1, ActionKind.JOINT_DELTA: joints, ActionKind.GRIPPER: 1}
+    scales = {
+        ActionKind.TRANSLATION_DELTA: cfg.translation_scale,
+        ActionKind.JOINT_DELTA: cfg.joint_scale,
+        ActionKind.GRIPPER: 1.0,
+    }
     return ActionSpec(
         parts=tuple(
             ActionPart(
                 arm=arm,
                 kind=kind,
                 size=sizes.get(kind, 3),
-                frame=Frame(cfg.frame) if sizes.get(kind, 3) == 3 else Frame.BASE,
+                frame=Frame.BASE if kind in sizes else Frame(cfg.frame),
                 scale=scales.get(kind, cfg.rotation_scale),
             )
             for arm in arms
@@ -164,6 +177,13 @@ class _OutwardExpert:
             outer = transform.outward(action, transform.context())
             action = cast("Action", np.clip(outer, -1.0, 1.0).astype(np.float32))
         return action
+
+
+def _robot(cfg: EnvConfig) -> ArmModel:
+    robot = ROBOTS.get(cfg.robot)
+    if robot is None:
+        raise ConfigError("env.robot", expected="a known robot", got=f"'{cfg.robot}'", fix=nearest(cfg.robot, ROBOTS))
+    return robot
 
 
 def _config(kind: type[ConfigT], fields: Mapping[str, Any]) -> ConfigT:

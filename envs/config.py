@@ -14,6 +14,8 @@ ACTIONS = {
     "xyz_gripper": (ActionKind.TRANSLATION_DELTA, ActionKind.GRIPPER),
     "xyz_yaw_gripper": (ActionKind.TRANSLATION_DELTA, ActionKind.YAW_DELTA, ActionKind.GRIPPER),
     "xyz_rotation_gripper": (ActionKind.TRANSLATION_DELTA, ActionKind.ROTATION_DELTA, ActionKind.GRIPPER),
+    "joints": (ActionKind.JOINT_DELTA,),
+    "joints_gripper": (ActionKind.JOINT_DELTA, ActionKind.GRIPPER),
 }
 OBSERVATIONS = ("images", "state", "both")
 REWARDS = ("sparse", "dense")
@@ -24,30 +26,37 @@ IMAGE_SIZES = range(16, 513)
 class EnvConfig:
     """A simulated task. Subclasses add what the task randomises."""
 
+    robot: str = "panda"
+    """One of `robolearn.envs.build.ROBOTS`; the arm, or each of the arms."""
     known_cameras: ClassVar[tuple[str, ...]] = ("front", "wrist")
     """The cameras of the scene that observations may come from."""
     cameras: list[str] = field(default_factory=lambda: ["front", "wrist"])
     image_size: int = 64
     """Pixels a side."""
     action: str = "xyz_yaw_gripper"
-    """One of `ACTIONS`; translations and turns are deltas of the set-point, the gripper is an absolute opening."""
+    """One of `ACTIONS`; translations, turns and joint angles are deltas of the set-point, the gripper is an absolute
+    opening. Only `joints...` suit an arm that does not sense its pose."""
     frame: str = "base"
     """`base` or `tool`: the axes of translations and rotations; a yaw is always about the base's z axis."""
     translation_scale: float = 0.04
     """m per step at |action| = 1."""
     rotation_scale: float = 0.2
     """rad per step at |action| = 1."""
+    joint_scale: float = 0.1
+    """rad per step of each joint at |action| = 1."""
     rate_hz: float = 10.0
     max_steps: int = 50
     reward: str = "sparse"
     """`sparse`: 1 at success. `dense`: the weighted terms of `info["reward_terms"]` as well."""
     observation: str = "images"
     """`images`, `state` (what only a simulation knows) or `both`; proprioception is always there."""
-    proprio: list[str] = field(default_factory=lambda: ["position", "yaw", "gripper"])
+    proprio: list[str] | None = None
+    """Keys of `robolearn.envs.proprio.FEATURES`; None for what suits the robot."""
     safety: SafetyLimits = field(default_factory=SafetyLimits)
 
     def __post_init__(self) -> None:
-        self.cameras, self.proprio = list(self.cameras), list(self.proprio)
+        self.cameras = list(self.cameras)
+        self.proprio = None if self.proprio is None else list(self.proprio)
         for camera in self.cameras:
             _one_of("cameras", camera, self.known_cameras)
         if len(set(self.cameras)) != len(self.cameras):
@@ -61,7 +70,7 @@ class EnvConfig:
             raise ConfigError("env.image_size", expected=limits, got=self.image_size)
         if self.observation != "state" and not self.cameras:
             raise ConfigError("env.cameras", expected="a camera for image observations", got="none")
-        for name in ("translation_scale", "rotation_scale"):
+        for name in ("translation_scale", "rotation_scale", "joint_scale"):
             if not 0.0 < getattr(self, name) < 1.0:
                 raise ConfigError(f"env.{name}", expected="above 0 and below 1 a step", got=getattr(self, name))
         if not 1.0 <= self.rate_hz <= 200.0:

@@ -51,7 +51,13 @@ class Proprioception:
                 raise ConfigError(where, expected="a known name", got=f"'{name}'", fix=nearest(name, FEATURES))
             feature = FEATURES[name]
             if feature.sense is not None and feature.sense not in robot.senses:
-                raise ConfigError(where, expected=f"an arm that senses {feature.sense}", got=list(robot.senses))
+                sensed = [key for key, other in FEATURES.items() if other.sense in (None, *robot.senses)]
+                raise ConfigError(
+                    where,
+                    expected=f"an arm that senses {feature.sense}",
+                    got=list(robot.senses),
+                    fix=f"this one has {', '.join(sensed)}",
+                )
             if name == "setpoint_error" and mode is not CommandMode.POSE:
                 raise ConfigError(where, expected="an arm commanded by pose", got=mode)
             self._features[name] = feature

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from robolearn.core.robot import CommandMode, RobotSpec
-from robolearn.envs.sim.model import ArmModel
+from robolearn.envs.sim.model import ArmModel, Gripper
 
 _JOINTS = tuple(f"joint{i}" for i in range(1, 8))
 
@@ -27,8 +27,7 @@ PANDA = ArmModel(
     base_body="link0",
     tool_site="tool",
     tool_bodies=("hand", "left_finger", "right_finger"),
-    gripper_actuator="gripper",
-    gripper_joints=("finger1", "finger2"),
-    gripper_speed=0.1,
+    gripper=Gripper(actuator="gripper", joints=("finger1", "finger2"), closed=0.0, open=0.04, speed=0.05),
+    proprio=("position", "yaw", "gripper"),
 )
 """Source: Franka Control Interface documentation (limits, ready pose, hand speed)."""

@@ -35,7 +35,7 @@ class SimArm:
         self._spec = arm.spec
         self._data = data
         joints = [model.joint(f"{name}/{joint}") for joint in arm.joints]
-        fingers = [model.joint(f"{name}/{joint}") for joint in arm.gripper_joints]
+        fingers = [model.joint(f"{name}/{joint}") for joint in arm.gripper.joints]
         self._size = len(joints)
         self._q = as_index([int(j.qposadr[0]) for j in joints])
         self._dof = as_index([int(j.dofadr[0]) for j in joints])
@@ -50,16 +50,16 @@ class SimArm:
         self._second_difference = np.hstack([same, -same, -same, same]) / (2.0 * dt * dt)
         self._softness = 1.0 / stiffness[:, None]
         self._filter = self._filter_at(np.array(arm.spec.q_home))
-        self._grip = model.actuator(f"{name}/{arm.gripper_actuator}").id
+        self._grip = model.actuator(f"{name}/{arm.gripper.actuator}").id
         self._bodies = np.array([model.body(f"{name}/{body}").id for body in arm.tool_bodies])
         self._root = int(model.body_rootid[self._bodies[0]])
         base = model.body(f"{name}/{arm.base_body}").id
         self._base = Pose(data.xpos[base].copy(), data.xquat[base].copy())
-        self._width_max = arm.spec.gripper_max_m or 1.0
-        self._width_speed = arm.gripper_speed
-        self._width = self._width_target = self._width_max
+        self._gripper = arm.gripper
+        self._grip_at = self._grip_target = arm.gripper.open
         self._motion = Motion(self.kinematics, world.clock.period_s)
         self._cached: tuple[int, RobotState] | None = None
+        self._pose = self.kinematics.pose(np.array(arm.spec.q_home))
         self.reset()
         world.every_tick(self._tick)
 
@@ -97,7 +97,8 @@ class SimArm:
         self._motion.start(mode, command.target, command.valid_for_s)
         self._filter = self._filter_at(self._motion.q)
         if command.gripper is not None:
-            self._width_target = min(max(command.gripper, 0.0), 1.0) * self._width_max
+            grip = self._gripper
+            self._grip_target = grip.closed + min(max(command.gripper, 0.0), 1.0) * (grip.open - grip.closed)
 
     def state(self) -> RobotState:
         """Return the state at this simulated instant."""
@@ -106,31 +107,34 @@ class SimArm:
         data = self._data
         q, dq = data.qpos[self._q].copy(), data.qvel[self._dof].copy()
         pose, twist = self.kinematics.motion(q, dq)
+        senses = self._spec.senses
         state = RobotState(
             stamp_ns=self._world.clock.now_ns(),
             clock_id=self._world.clock.clock_id,
             q=q,
             dq=dq,
-            pose_tool_in_base=pose,
-            twist=twist,
-            wrench=self._wrench(pose),
-            gripper=self.opening(),
+            pose_tool_in_base=pose if "pose_tool_in_base" in senses else None,
+            twist=twist if "twist" in senses else None,
+            wrench=self._wrench(pose) if "wrench" in senses else None,
+            gripper=self.opening() if "gripper" in senses else None,
         )
+        self._pose = pose
         self._cached = (self._world.version, state)
         return state
 
     def tool(self) -> Pose:
-        """Return the pose of the tool in the world."""
-        pose = self.state().pose_tool_in_base
-        assert pose is not None
-        return self._base @ pose
+        """Return where the tool really is in the world, whatever the arm senses."""
+        self.state()
+        return self._base @ self._pose
 
     def opening(self) -> float:
-        """Return how far the gripper is open, in [0, 1]."""
-        return min(max(float(self._data.qpos[self._fingers].sum()) / self._width_max, 0.0), 1.0)
+        """Return how far the gripper is really open, in [0, 1]."""
+        grip = self._gripper
+        at = float(self._data.qpos[self._fingers].sum()) / self._finger_count
+        return min(max((at - grip.closed) / (grip.open - grip.closed), 0.0), 1.0)
 
     def solve(self, tool: Pose) -> Vector:
-        """Return joint angles (n,) rad that bring the tool to a pose in the world.
+        """Return joint angles (n,) rad that bring the tool to a pose in the world; see `Kinematics.solve`.
 
         Raises:
             DriverError: If it is out of reach.
@@ -139,18 +143,17 @@ class SimArm:
 
     def grip(self, width_m: float, target_m: float = 0.0) -> None:
         """Put the fingers `width_m` apart at once, and close (or open) them to `target_m` from then on."""
-        self._width = width_m
-        self._width_target = target_m
-        self._data.qpos[self._fingers] = width_m / self._finger_count
+        self._grip_at, self._grip_target = self._gripper.at(width_m), self._gripper.at(target_m)
+        self._data.qpos[self._fingers] = self._grip_at
         self._data.qvel[self._fingers_dof] = 0.0
-        self._data.ctrl[self._grip] = width_m / self._finger_count
+        self._data.ctrl[self._grip] = self._grip_at
         self._world.refresh()
 
     def stop(self) -> None:
         """Hold the joints where they are commanded to be, at most `SLACK` from where they are."""
         q = self._data.qpos[self._q]
         self._motion.hold(np.clip(self._motion.q, q - SLACK, q + SLACK))
-        self._width_target = self._width
+        self._grip_target = self._grip_at
 
     def reset(self, q: NDArray[np.float64] | None = None) -> None:
         """Teleport to joint angles (n,) rad, home if None, at rest with an open gripper, and clear the set-point.
@@ -165,10 +168,10 @@ class SimArm:
         if not inside:
             raise DriverError(f"reset of arm '{self._spec.name}'", expected="angles within limits", got=wanted.tolist())
         self._motion.stand(wanted)
-        self._width = self._width_target = self._width_max
+        self._grip_at = self._grip_target = self._gripper.open
         data = self._data
         data.qpos[self._q] = wanted
-        data.qpos[self._fingers] = self._width_max / self._finger_count
+        data.qpos[self._fingers] = self._grip_at
         data.qvel[self._dof] = 0.0
         data.qvel[self._fingers_dof] = 0.0
         self._drive(np.tile(wanted, TAPS))
@@ -176,25 +179,25 @@ class SimArm:
 
     def save(self) -> dict[str, NDArray[np.generic]]:
         """Return the set-point and how far it is approached; what moves is saved by the world."""
-        own = {"width": np.array([self._width, self._width_target]), "filter": self._filter.copy()}
+        own = {"grip": np.array([self._grip_at, self._grip_target]), "filter": self._filter.copy()}
         return {**own, **{_MOTION + name: value for name, value in self._motion.save().items()}}
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Put back what `save` returned."""
         start = len(_MOTION)
         self._motion.restore({name[start:]: value for name, value in state.items() if name.startswith(_MOTION)})
-        self._width, self._width_target = np.array(state["width"], np.float64).tolist()
+        self._grip_at, self._grip_target = np.array(state["grip"], np.float64).tolist()
         self._filter = np.array(state["filter"], np.float64)
         self._cached = None
 
     def _tick(self, dt: float) -> None:
-        reach = self._width_speed * dt
-        self._width += min(max(self._width_target - self._width, -reach), reach)
+        reach = self._gripper.speed * dt
+        self._grip_at += min(max(self._grip_target - self._grip_at, -reach), reach)
         self._drive(self._motion.tick(dt))
 
     def _drive(self, recent: Vector) -> None:
         self._data.ctrl[self._servos] = self._filter @ recent
-        self._data.ctrl[self._grip] = self._width / self._finger_count
+        self._data.ctrl[self._grip] = self._grip_at
 
     def _filter_at(self, q: Vector) -> Vector:
         """Return the matrix (n, TAPS * n) that turns wanted joint angles, newest tick first, into servo targets.

@@ -7,18 +7,28 @@ import numpy as np
 
 from robolearn.core.errors import DriverError
 from robolearn.core.geometry import Pose, Vector, rotation_error
+from robolearn.core.robot import CommandMode
 from robolearn.envs.sim.model import ArmModel, as_index
 
 DAMPING = 1e-4
 """Added to the eigenvalues of J J^T (m^2, rad^2): what keeps steps finite at singular configurations."""
+TURN_DAMPING = 0.1
+"""The same for orientations that only come second (rad^2); so large because most of them are out of reach."""
 POSTURE_RATE = 1.0
 """1/s at which free motion returns to the home posture."""
 MARGIN = 0.01
 """rad that solutions stay inside the joint limits."""
+SETPOINT_MARGIN = 0.06
+"""The same for an arm that takes no poses, whose joint set-points a supervisor keeps inside: `SafetyLimits.joint_margin`
+and what rounding takes."""
 
 
 class Kinematics:
-    """Where the tool is at given joint angles, and which joint angles bring it somewhere."""
+    """Where the tool is at given joint angles, and which joint angles bring it somewhere.
+
+    An arm with fewer than six joints cannot have every pose: it brings the tool to the position, and as near to the
+    orientation as that allows.
+    """
 
     def __init__(self, arm: ArmModel) -> None:
         self.spec = arm.spec
@@ -34,13 +44,15 @@ class Kinematics:
         self._units = np.eye(self._model.nv)[self._dof]
         self._quat = np.zeros(4)
         self._solution = np.zeros(6)
-        self._low = np.array(arm.spec.q_min) + MARGIN
-        self._high = np.array(arm.spec.q_max) - MARGIN
+        margin = MARGIN if CommandMode.POSE in arm.spec.modes else SETPOINT_MARGIN
+        self._low = np.array(arm.spec.q_min) + margin
+        self._high = np.array(arm.spec.q_max) - margin
         self._bounds = list(zip(self._low.tolist(), self._high.tolist(), strict=True))
         self._dq_max = arm.spec.dq_max
         self._error = np.zeros(6)
         self._home = np.array(arm.spec.q_home)
         self._damping = DAMPING * np.eye(6)
+        self._position_first = len(joints) < 6
 
     def pose(self, q: Vector) -> Pose:
         """Return the tool pose at joint angles (n,) rad."""
@@ -80,16 +92,10 @@ class Kinematics:
         error = self._error
         error[:3] = target.position - pose.position
         error[3:] = rotation_error(target.quat_wxyz, pose.quat_wxyz)
-        posture = min(posture_rate * dt, 1.0) * (self._home - q)
-        step = self._solve(jacobian, error, posture)
-        blocked = self._outside(q + step)
-        if blocked:
-            to_limit = np.clip(q + step, self._low, self._high)[blocked] - q[blocked]
-            free = jacobian.copy()
-            free[:, blocked] = 0.0
-            step = self._solve(free, error - jacobian[:, blocked] @ to_limit, posture)
-            step[blocked] = to_limit
-            step = np.clip(q + step, self._low, self._high) - q
+        if self._position_first:
+            step = self._in_turn(q, jacobian, error)
+        else:
+            step = self._at_once(q, jacobian, error, min(posture_rate * dt, 1.0) * (self._home - q))
         slowest = max(map(truediv, map(abs, step.tolist()), self._dq_max)) / dt
         return q + (step / slowest if slowest > 1.0 else step)
 
@@ -98,17 +104,21 @@ class Kinematics:
     ) -> Vector:
         """Return joint angles (n,) that bring the tool to `target` within `tolerance` (m and rad).
 
+        With fewer than six joints only the position is within `tolerance`; the orientation is near to what it can be.
+
         Raises:
             DriverError: If none are found near `q_start`, home if None.
         """
         q = self._home.copy() if q_start is None else np.array(q_start, np.float64)
-        pose = self.pose(q)
+        pose, before = self.pose(q), q
         for iteration in range(iterations):
             pose = self.pose(q)
             turn = rotation_error(target.quat_wxyz, pose.quat_wxyz)
-            if float(np.abs(target.position - pose.position).max()) < tolerance and np.abs(turn).max() < tolerance:
+            settled = self._position_first and iteration > 0 and np.abs(q - before).max() < tolerance
+            there = float(np.abs(target.position - pose.position).max()) < tolerance
+            if there and (settled or np.abs(turn).max() < tolerance):
                 return q
-            q = self.follow(q, target, dt=0.1, posture_rate=POSTURE_RATE * 0.9**iteration)
+            before, q = q, self.follow(q, target, dt=0.1, posture_rate=POSTURE_RATE * 0.9**iteration)
         raise DriverError(
             f"inverse kinematics of arm '{self.spec.name}'",
             expected=f"a reachable pose, got within {tolerance} m and rad",
@@ -120,6 +130,41 @@ class Kinematics:
         """Return the joints beyond their limits."""
         limited = enumerate(zip(q.tolist(), self._bounds, strict=True))
         return [joint for joint, (angle, (low, high)) in limited if angle < low or angle > high]
+
+    def _at_once(self, q: Vector, jacobian: Vector, error: Vector, posture: Vector) -> Vector:
+        """Return the step that takes `error` (6,) away, as near to the `posture` step as that allows."""
+        step = self._solve(jacobian, error, posture)
+        blocked = self._outside(q + step)
+        if blocked:
+            to_limit = np.clip(q + step, self._low, self._high)[blocked] - q[blocked]
+            free = jacobian.copy()
+            free[:, blocked] = 0.0
+            step = self._solve(free, error - jacobian[:, blocked] @ to_limit, posture)
+            step[blocked] = to_limit
+            step = np.clip(q + step, self._low, self._high) - q
+        return step
+
+    def _in_turn(self, q: Vector, jacobian: Vector, error: Vector) -> Vector:
+        """Return the step to the position, then to the orientation with what that and the joint limits leave free.
+
+        Source: Siciliano and Slotine, "A general framework for managing multiple tasks in highly redundant robotic
+        systems", ICAR 1991.
+        """
+        linear, angular = jacobian[:3], jacobian[3:]
+        step = _damped(linear, error[:3])
+        blocked = self._outside(q + step)
+        if blocked:
+            to_limit = np.clip(q + step, self._low, self._high)[blocked] - q[blocked]
+            free = linear.copy()
+            free[:, blocked] = 0.0
+            step = _damped(free, error[:3] - linear[:, blocked] @ to_limit)
+            step[blocked] = to_limit
+        left = error[3:] - angular @ step
+        turn = _turn(angular, left, linear)
+        blocked = self._outside(q + step + turn)
+        if blocked:
+            turn = _turn(angular, left, np.vstack([linear, np.eye(len(q))[blocked]]))
+        return np.clip(q + step + turn, self._low, self._high) - q
 
     def _solve(self, jacobian: Vector, error: Vector, posture: Vector) -> Vector:
         gram = jacobian @ jacobian.T + self._damping
@@ -135,3 +180,18 @@ class Kinematics:
         mujoco.mj_comPos(self._model, self._data)
         mujoco.mj_jacSite(self._model, self._data, self._jacobian[:3], self._jacobian[3:], self._site)
         return self._jacobian[:, self._dof]
+
+
+def _damped(jacobian: Vector, error: Vector) -> Vector:
+    """Return the smallest step (n,) that takes `error` (m,) away, as far as damping lets it."""
+    gram = jacobian @ jacobian.T + DAMPING * np.eye(len(error))
+    return jacobian.T @ np.linalg.solve(gram, error)
+
+
+def _turn(angular: Vector, error: Vector, kept: Vector) -> Vector:
+    """Return a step (n,) that takes an orientation error (3,) away as well as one can for which `kept @ step` is zero."""
+    free = np.linalg.svd(kept)[2][len(kept) :]
+    jacobian = angular @ free.T
+    gram = jacobian.T @ jacobian + TURN_DAMPING * np.eye(len(free))
+    step: Vector = np.linalg.solve(gram, jacobian.T @ error).astype(np.float64)
+    return free.T @ step

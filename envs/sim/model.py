@@ -1,5 +1,6 @@
 """What a simulated arm is made of, and how arms and a scene become one MuJoCo model."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,45 @@ from robolearn.envs.sim.scene import SceneBuilder
 
 
 @dataclass(kw_only=True, slots=True, frozen=True)
+class Placement:
+    """Where the base of an arm stands in the world."""
+
+    position: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    quat_wxyz: tuple[float, float, float, float] = (1.0, 0.0, 0.0, 0.0)
+
+
+@dataclass(kw_only=True, slots=True, frozen=True)
+class Gripper:
+    """Fingers on slides, or a jaw on a hinge, that one servo opens and closes."""
+
+    actuator: str
+    """Position servo of the first joint."""
+    joints: tuple[str, ...]
+    """Alike, and coupled where there are several."""
+    closed: float
+    """Position of each joint at opening 0, m or rad; in between it is linear in the opening."""
+    open: float
+    """Position of each joint at opening 1."""
+    speed: float
+    """Of each joint, m/s or rad/s."""
+    jaw_m: float | None = None
+    """From the hinge to the tip of a jaw, m; None for slides."""
+
+    def at(self, width_m: float) -> float:
+        """Return the position of each joint, m or rad, that leaves `width_m` between the fingers."""
+        if self.jaw_m is None:
+            return self.closed + width_m / len(self.joints)
+        return self.closed + 2.0 * math.asin(min(0.5 * width_m / self.jaw_m, 1.0))
+
+
+@dataclass(kw_only=True, slots=True, frozen=True)
 class ArmModel:
-    """An MJCF file of an arm with a parallel gripper, and which of its elements play which part."""
+    """An MJCF file of an arm with a gripper, and which of its elements play which part.
+
+    What every such file has under the same name, for tasks: the body `hand`, which carries the tool, the geoms `left_pad`
+    and `right_pad`, between which things are held, and the camera `wrist`. The tool's z axis points out of the hand, its
+    x axis the way the gripper opens, its origin lies between the pads, 15 mm from their tips.
+    """
 
     path: Path
     spec: RobotSpec
@@ -25,20 +63,11 @@ class ArmModel:
     tool_site: str
     """Its pose is the tool pose; its body and the gripper's are `tool_bodies`, whose contacts are the wrench."""
     tool_bodies: tuple[str, ...]
-    gripper_actuator: str
-    """Position servo of one finger."""
-    gripper_joints: tuple[str, ...]
-    """Slides, 0 closed; together they travel `spec.gripper_max_m`."""
-    gripper_speed: float
-    """m/s of the opening."""
-
-
-@dataclass(kw_only=True, slots=True, frozen=True)
-class Placement:
-    """Where the base of an arm stands in the world."""
-
-    position: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    quat_wxyz: tuple[float, float, float, float] = (1.0, 0.0, 0.0, 0.0)
+    gripper: Gripper
+    stand: Placement = Placement()
+    """Where the base stands as seen from where a task puts an arm: there the middle of the table is in its reach."""
+    proprio: tuple[str, ...]
+    """What is observed of the arm where a config does not say: keys of `robolearn.envs.proprio.FEATURES`."""
 
 
 Scene = Callable[[SceneBuilder], None]
@@ -58,8 +87,9 @@ def compile_world(
     spec.visual.map.znear = 0.01
     scene(SceneBuilder(spec))
     for name, arm in arms.items():
-        place = placements.get(name, Placement())
+        place, stand = placements.get(name, Placement()), arm.stand
         frame = spec.worldbody.add_frame(pos=list(place.position), quat=list(place.quat_wxyz))
+        frame = spec.worldbody.add_frame(frame, pos=list(stand.position), quat=list(stand.quat_wxyz))
         spec.attach(mujoco.MjSpec.from_file(str(arm.path)), prefix=f"{name}/", frame=frame)
     return spec.compile()
 

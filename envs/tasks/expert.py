@@ -16,6 +16,9 @@ from robolearn.envs.robot_env import RobotEnv
 from robolearn.envs.sim.arm import SimArm
 from robolearn.envs.tasks.base import TOOL_DOWN, turned_down, yaw_of
 
+FOLLOWS = 4
+"""Steps of inverse kinematics from a set-point to the next."""
+
 
 class Expert(Protocol):
     """Knows what to do next in the env that it watches."""
@@ -40,7 +43,10 @@ class Goal:
 
 
 class CartesianExpert(abc.ABC):
-    """Steers tools to goals that depend on the present state only, at a smooth and slightly random speed."""
+    """Steers tools to goals that depend on the present state only, at a smooth and slightly random speed.
+
+    An arm that is commanded by joint deltas gets those that lead its tool the same way.
+    """
 
     GAIN = 0.6
     """Share of the remaining way taken in one step, near the goal."""
@@ -49,6 +55,11 @@ class CartesianExpert(abc.ABC):
     TREMOR = 0.15
     """Standard deviation of the noise on every motion part of an action, of full scale. A hand is not steady either, and
     demonstrations that show how to get back on the way are worth several that never leave it (arXiv:1703.09327)."""
+
+    STEP = 0.04
+    """Longest step, m, of the tool of an arm that is commanded by joint deltas."""
+    TURN = 0.2
+    """Its largest turn in a step, rad."""
 
     def __init__(self, env: RobotEnv, arms: Mapping[str, SimArm], rng: np.random.Generator) -> None:
         self._env = env
@@ -78,17 +89,30 @@ class CartesianExpert(abc.ABC):
 
     def _towards(self, name: str, goal: Goal, reference: SetPoint) -> SetPoint:
         """Return the set-point of an arm one step nearer to its goal."""
-        base = self._arms[name].base_in_world
-        tool = base @ Pose.from_array(reference.target)
+        arm, base = self._arms[name], self._arms[name].base_in_world
+        by_joints = reference.mode is CommandMode.JOINT_POSITION
+        here = arm.kinematics.pose(reference.target) if by_joints else Pose.from_array(reference.target)
+        tool = base @ here
         way = goal.position - tool.position
-        longest = self._pace * goal.speed * self._scales[name, ActionKind.TRANSLATION_DELTA]
+        longest = self._pace * goal.speed * self._scales.get((name, ActionKind.TRANSLATION_DELTA), self.STEP)
         length = float(np.linalg.norm(way))
         step = way * min(self.GAIN, longest / length) if length > 1e-9 else way
         most = self._full * self._turn_scale(name)
         angle = float(np.clip(self.GAIN * goal.turn, -most, most))
         upright = turned_down(yaw_of(tool.quat_wxyz) - yaw_of(TOOL_DOWN) + angle)
         target = base.inverse() @ Pose(tool.position + step, upright)
+        if by_joints:
+            return SetPoint(mode=reference.mode, target=self._joints(name, reference, target), gripper=goal.opening)
         return SetPoint(mode=CommandMode.POSE, target=target.to_array(), gripper=goal.opening)
+
+    def _joints(self, name: str, reference: SetPoint, target: Pose) -> Vector:
+        """Return the joint angles (n,), one step from the reference, nearer to a tool pose in base."""
+        q = reference.target
+        for _ in range(FOLLOWS):
+            q = self._arms[name].kinematics.follow(q, target, dt=self._env.clock.period_s)
+        way = q - reference.target
+        most = self._full * self._scales[name, ActionKind.JOINT_DELTA]
+        return reference.target + way * min(1.0, most / max(float(np.abs(way).max()), 1e-9))
 
     def can_turn(self, name: str) -> bool:
         """Return whether the action has a part that turns the tool of an arm."""
@@ -96,4 +120,5 @@ class CartesianExpert(abc.ABC):
 
     def _turn_scale(self, name: str) -> float:
         kinds = (ActionKind.YAW_DELTA, ActionKind.ROTATION_DELTA)
-        return max(self._scales.get((name, kind), 0.0) for kind in kinds)
+        by_joints = self.TURN if (name, ActionKind.JOINT_DELTA) in self._scales else 0.0
+        return max(self._scales.get((name, kind), by_joints) for kind in kinds)
