@@ -13,6 +13,8 @@ import gymnasium
 for _task in (
     "Reach",
     "PickCube",
+    "Drawer",
+    "Peg",
     "Push",
     "Lift",
     "Handover",

@@ -22,9 +22,11 @@ from robolearn.envs.sim.camera import SimCamera
 from robolearn.envs.sim.model import ArmModel
 from robolearn.envs.sim.world import World
 from robolearn.envs.tasks.base import SimTask
+from robolearn.envs.tasks.drawer import Drawer, DrawerConfig
 from robolearn.envs.tasks.expert import Expert
 from robolearn.envs.tasks.handover import Handover, HandoverConfig
 from robolearn.envs.tasks.lift import Lift, LiftConfig
+from robolearn.envs.tasks.peg import Peg, PegConfig
 from robolearn.envs.tasks.pick_cube import PickCube, PickCubeConfig
 from robolearn.envs.tasks.push import Push, PushConfig
 from robolearn.envs.tasks.reach import Reach, ReachConfig
@@ -35,6 +37,8 @@ ConfigT = TypeVar("ConfigT", bound=EnvConfig)
 TASKS: Mapping[type[EnvConfig], Callable[[Any], SimTask]] = {
     ReachConfig: Reach,
     PickCubeConfig: PickCube,
+    DrawerConfig: Drawer,
+    PegConfig: Peg,
     PushConfig: Push,
     LiftConfig: Lift,
     HandoverConfig: Handover,

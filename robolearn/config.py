@@ -31,6 +31,8 @@ SCHEMAS: dict[str, str] = {
     "bench": "robolearn.bench.config:BenchConfig",
     "env/reach": "robolearn.envs.tasks.reach:ReachConfig",
     "env/pick_cube": "robolearn.envs.tasks.pick_cube:PickCubeConfig",
+    "env/drawer": "robolearn.envs.tasks.drawer:DrawerConfig",
+    "env/peg": "robolearn.envs.tasks.peg:PegConfig",
     "env/push": "robolearn.envs.tasks.push:PushConfig",
     "env/lift": "robolearn.envs.tasks.lift:LiftConfig",
     "env/handover": "robolearn.envs.tasks.handover:HandoverConfig",

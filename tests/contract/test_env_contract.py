@@ -12,6 +12,7 @@ from robolearn.core.rng import spawn
 from robolearn.core.types import CLIPPED, EXECUTED, INTERVENED, REWARD_TERMS, SUCCESS
 from robolearn.envs.build import build_env, make_expert, make_vector_env
 from robolearn.envs.config import EnvConfig
+from robolearn.envs.tasks.drawer import DrawerConfig
 from robolearn.envs.tasks.handover import HandoverConfig
 from robolearn.envs.tasks.lift import LiftConfig
 from robolearn.envs.tasks.peg import PegConfig
@@ -32,7 +33,9 @@ CONFIGS = {
     "lift": lambda: LiftConfig(image_size=32, observation="both"),
     "handover": lambda: HandoverConfig(image_size=32, cameras=["front"]),
     "reach": lambda: ReachConfig(image_size=32, cameras=["wrist"]),
+    "reach-so101": lambda: ReachConfig(image_size=32, cameras=["wrist"], robot="so101", action="joints"),
     "push": lambda: PushConfig(image_size=32, observation="both"),
+    "drawer": lambda: DrawerConfig(image_size=32, cameras=["front"]),
 }
 IDS = {
     "robolearn/Lift-v0": LiftConfig,
@@ -41,6 +44,7 @@ IDS = {
     "robolearn/Peg-v0": PegConfig,
     "robolearn/Reach-v0": ReachConfig,
     "robolearn/Push-v0": PushConfig,
+    "robolearn/Drawer-v0": DrawerConfig,
 }
 
 
