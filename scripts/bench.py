@@ -1,7 +1,7 @@
-"""Measure: `robolearn bench env|replay|sac|learn`; the last line is one JSON object."""
+"""Measure: `robolearn bench env|replay|sac|tasks|learn`; the last line is one JSON object."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from robolearn import config
@@ -20,7 +20,7 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _measure(cfg: BenchConfig) -> dict[str, object]:
+def _measure(cfg: BenchConfig) -> Mapping[str, object]:
     match cfg.what:
         case "env":
             from robolearn.bench.env import bench_env
@@ -34,6 +34,10 @@ def _measure(cfg: BenchConfig) -> dict[str, object]:
             from robolearn.bench.sac import bench_sac
 
             return bench_sac()
+        case "tasks":
+            from robolearn.bench.tasks import bench_tasks
+
+            return bench_tasks(cfg)
         case _:
             from robolearn.bench.learn import bench_learn
 

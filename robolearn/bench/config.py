@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from robolearn.core.errors import ConfigError, nearest
 
-BENCHMARKS = ("env", "replay", "sac", "learn")
+BENCHMARKS = ("env", "replay", "sac", "tasks", "learn")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -12,13 +12,15 @@ class BenchConfig:
     """One benchmark."""
 
     what: str = "env"
-    """env | replay | sac | learn"""
+    """env | replay | sac | tasks | learn"""
     seeds: int = 5
     """learn: runs per setting."""
     settings: list[str] = field(default_factory=lambda: ["easy", "default"])
     """learn: which of `robolearn.bench.learn.SETTINGS` to run."""
     only: str | None = None
-    """learn: a single run, `<setting>/<seed>`."""
+    """learn: a single run, `<setting>/<seed>`. tasks: a single task."""
+    episodes: int = 1_000
+    """tasks: episodes of the expert."""
     missing: bool = False
     """learn: run only seeds whose result of this commit's settings is not there yet; goes on with a campaign."""
     out: str = "benchmarks"

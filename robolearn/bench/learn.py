@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from robolearn.bench import write_result
+from robolearn.bench import read_result, write_result
 from robolearn.bench.config import BenchConfig
 from robolearn.core.errors import ConfigError, RobolearnError, nearest
 from robolearn.log.stats import wilson
@@ -33,8 +33,18 @@ SETTINGS = {
     "easy": Setting(("env=pick_cube", "env.yaw=0.4", "env.action=xyz_gripper"), 60.0, 5),
     "default": Setting(("env=pick_cube",), 120.0, 5),
     "rlpd": Setting(("experiment=pick_cube_rlpd",), 180.0, 3),
+    "push": Setting(("env=push", "demos.count=20"), 300.0, 3),
+    "place": Setting(("env=place", "demos.count=20"), 300.0, 3),
+    "drawer": Setting(("env=drawer", "demos.count=20"), 300.0, 3),
+    "lever": Setting(("env=lever", "demos.count=20"), 300.0, 3),
+    "stack": Setting(("env=stack", "demos.count=20"), 600.0, 3),
+    "peg_2mm": Setting(("env=peg", "env.clearance=0.002", "demos.count=20"), 600.0, 3),
+    "peg_1mm": Setting(("env=peg", "env.clearance=0.001", "demos.count=20"), 900.0, 3),
+    "lift": Setting(("env=lift", "demos.count=20"), 1200.0, 3),
+    "handover": Setting(("env=handover", "demos.count=20"), 1200.0, 3),
 }
-"""`easy` and `default`: 5 demonstrations; `rlpd`: 20 demonstrations, no cloning phase, encoder trained end to end."""
+"""`easy` and `default`: pick-cube from 5 demonstrations; `rlpd`: 20 demonstrations, no cloning phase, encoder trained end to
+end. The others are tasks of their own, from 20 demonstrations."""
 
 
 def bench_learn(cfg: BenchConfig) -> dict[str, object]:
@@ -72,11 +82,6 @@ def train_once(setting: str, seed: int) -> dict[str, object]:
             )
         result = json.loads(done.stdout.strip().splitlines()[-1])
     return {key: value for key, value in result.items() if key != "run"}
-
-
-def read_result(path: Path) -> dict[str, float]:
-    """Return what was measured from a result file."""
-    return json.loads(path.read_text())["result"]
 
 
 def summarize(results: Sequence[dict[str, float]]) -> dict[str, object]:

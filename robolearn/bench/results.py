@@ -39,6 +39,11 @@ def write_result(name: str, result: Mapping[str, object], root: Path = Path("ben
     return path
 
 
+def read_result(path: Path) -> dict[str, float]:
+    """Return what was measured from a result file."""
+    return json.loads(path.read_text())["result"]
+
+
 def print_table(name: str, result: Mapping[str, object], console: Console | None = None) -> None:
     """Print every number of `result` on a line of its own; nested mappings as `outer.inner`."""
     table = Table("figure", title=f"robolearn bench {name}", title_justify="left")
