@@ -41,8 +41,8 @@ class Contacts:
     """Episodes that a fault ended."""
 
 
-def bench_tasks(cfg: BenchConfig) -> dict[str, dict[str, float]]:
-    """Run the expert of every task, and time the task with cameras; writes one JSON per task.
+def bench_tasks(cfg: BenchConfig, seconds: float = 2.0) -> dict[str, dict[str, float]]:
+    """Run the expert of every task, and time the task with cameras; writes one JSON per task; each is timed for `seconds`.
 
     Returns:
         By task, of all on disk: `expert` (share of successes) with `wilson_low` and `wilson_high`, `episodes`, `steps` (median length),
@@ -54,7 +54,7 @@ def bench_tasks(cfg: BenchConfig) -> dict[str, dict[str, float]]:
     for name in known if cfg.only is None else [cfg.only]:
         if name not in known:
             raise ConfigError("bench tasks", expected="a known task", got=name, fix=nearest(name, known))
-        result = {**run_expert(known[name], cfg.episodes), "steps_per_s": step_rate(known[name])}
+        result = {**run_expert(known[name], cfg.episodes), "steps_per_s": step_rate(known[name], seconds)}
         write_result(f"tasks/{name}", result, root=root)
     return {path.stem: read_result(path) for path in sorted((root / "tasks").glob("*.json"))}
 
@@ -92,7 +92,7 @@ def run_expert(kind: type[EnvConfig], episodes: int) -> dict[str, object]:
     }
 
 
-def step_rate(kind: type[EnvConfig], seconds: float = 2.0) -> float:
+def step_rate(kind: type[EnvConfig], seconds: float) -> float:
     """Return env steps per s with two cameras, random actions, and a reset whenever an episode ends."""
     cfg = kind(image_size=CAMERA_SIZE)
     cfg.cameras = cfg.cameras[:CAMERAS]

@@ -12,17 +12,16 @@ from robolearn.envs.tasks.pick_cube import PickCube, PickCubeConfig
 from robolearn.envs.tasks.reach import ReachConfig
 
 
-def test_one_task_is_measured_and_joins_those_on_disk(tmp_path, monkeypatch):
-    monkeypatch.setattr("robolearn.bench.tasks.step_rate", lambda kind: 100.0)
-    first = bench_tasks(BenchConfig(what="tasks", only="reach", episodes=3, out=str(tmp_path)))
+def test_one_task_is_measured_and_joins_those_on_disk(tmp_path):
+    first = bench_tasks(BenchConfig(what="tasks", only="reach", episodes=3, out=str(tmp_path)), 0.1)
     assert first["reach"]["episodes"] == 3
     assert first["reach"]["expert"] == 1.0
     assert (first["reach"]["ejected"], first["reach"]["faulted"]) == (0, 0)
-    both = bench_tasks(BenchConfig(what="tasks", only="pick_cube", episodes=2, out=str(tmp_path)))
+    both = bench_tasks(BenchConfig(what="tasks", only="pick_cube", episodes=2, out=str(tmp_path)), 0.1)
     assert list(both) == ["pick_cube", "reach"]
     assert 0.0 < both["pick_cube"]["penetration_mm"] < 1.5
     with pytest.raises(ConfigError, match="did you mean reach"):
-        bench_tasks(BenchConfig(what="tasks", only="reech", out=str(tmp_path)))
+        bench_tasks(BenchConfig(what="tasks", only="reech", out=str(tmp_path)), 0.1)
 
 
 def test_a_rate_is_of_steps_with_two_cameras():
