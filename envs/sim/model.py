@@ -79,6 +79,7 @@ def compile_world(
 ) -> mujoco.MjModel:
     """Return one model of a scene and its arms; the elements of an arm are named `<arm>/<element>`."""
     spec = mujoco.MjSpec()
+    spec.compiler.degree = False
     spec.option.timestep = timestep_s
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     spec.option.cone = mujoco.mjtCone.mjCONE_PYRAMIDAL  # the elliptic cone with a high impratio ejects grasped objects

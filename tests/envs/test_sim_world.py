@@ -177,6 +177,7 @@ def test_parts_of_a_fixture_move_along_their_joint_and_with_their_fixture():
     world = World({}, drawers, period_s=0.1)
     quarter = np.array([np.sqrt(0.5), 0.0, 0.0, np.sqrt(0.5)])
     world.place("chest", Pose(np.array([0.4, 0.1, 0.2]), quarter))
+    np.testing.assert_allclose(world.model.joint("lid").range, [0.0, 1.5])
     world.set_joint("drawer", 0.05)
     world.refresh()
     np.testing.assert_allclose(world.pose("drawer").position, [0.4 - 0.15, 0.1, 0.2], atol=1e-9)
