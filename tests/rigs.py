@@ -7,8 +7,10 @@ from fakes import FakeArm, FakeCamera, ManualClock
 
 from robolearn.core.protocols import CameraDriver, Clock, RobotDriver
 from robolearn.envs.assets.panda import PANDA
+from robolearn.envs.assets.so101 import SO101
 from robolearn.envs.sim.arm import SimArm
 from robolearn.envs.sim.camera import SimCamera
+from robolearn.envs.sim.model import ArmModel
 from robolearn.envs.sim.world import World
 from robolearn.safety import SafetyLimits, SupervisedRobot
 
@@ -29,9 +31,13 @@ def fake_rig(**arm: object) -> Rig:
     return Rig(fake, clock)
 
 
-def sim_rig(period_s: float = 0.1) -> Rig:
-    world = World({"arm": PANDA}, lambda scene: scene.tabletop(), period_s=period_s)
+def sim_rig(period_s: float = 0.1, model: ArmModel = PANDA) -> Rig:
+    world = World({"arm": model}, lambda scene: scene.tabletop(), period_s=period_s)
     return Rig(SimArm(world, "arm"), world.clock, world)
+
+
+def so101_rig() -> Rig:
+    return sim_rig(model=SO101)
 
 
 def supervised(rig: Rig, limits: SafetyLimits | None = None) -> Rig:
@@ -43,6 +49,8 @@ ARMS: dict[str, Callable[[], Rig]] = {
     "sim": sim_rig,
     "supervised-fake": lambda: supervised(fake_rig()),
     "supervised-sim": lambda: supervised(sim_rig()),
+    "so101": so101_rig,
+    "supervised-so101": lambda: supervised(so101_rig()),
 }
 
 

@@ -1,13 +1,14 @@
 """Scripted experts that steer the tool of each arm to a goal."""
 
 import abc
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from robolearn.core.geometry import Pose, Vector
+from robolearn.core.geometry import Pose, Vector, quat_from_rotvec, quat_multiply, quat_rotate
 from robolearn.core.robot import CommandMode
 from robolearn.core.specs import ActionKind
 from robolearn.core.types import Action
@@ -56,6 +57,8 @@ class CartesianExpert(abc.ABC):
     """Standard deviation of the noise on every motion part of an action, of full scale. A hand is not steady either, and
     demonstrations that show how to get back on the way are worth several that never leave it (arXiv:1703.09327)."""
 
+    JOINT_TREMOR = 0.08
+    """The same on joint deltas, several of which add up at the tool."""
     STEP = 0.04
     """Longest step, m, of the tool of an arm that is commanded by joint deltas."""
     TURN = 0.2
@@ -70,9 +73,8 @@ class CartesianExpert(abc.ABC):
         self._rng = rng
         parts = self._codec.spec.parts
         self._scales = {(part.arm, part.kind): part.scale for part in parts}
-        self._tremor = np.concatenate(
-            [np.full(p.size, 0.0 if p.kind is ActionKind.GRIPPER else self.TREMOR) for p in parts]
-        )
+        tremor = {ActionKind.GRIPPER: 0.0, ActionKind.JOINT_DELTA: self.JOINT_TREMOR}
+        self._tremor = np.concatenate([np.full(p.size, tremor.get(p.kind, self.TREMOR)) for p in parts])
 
     @abc.abstractmethod
     def goals(self) -> Mapping[str, Goal]:
@@ -99,10 +101,11 @@ class CartesianExpert(abc.ABC):
         step = way * min(self.GAIN, longest / length) if length > 1e-9 else way
         most = self._full * self._turn_scale(name)
         angle = float(np.clip(self.GAIN * goal.turn, -most, most))
+        if by_joints:
+            target = base.inverse() @ Pose(tool.position + step, _righted(tool.quat_wxyz, angle))
+            return SetPoint(mode=reference.mode, target=self._joints(name, reference, target), gripper=goal.opening)
         upright = turned_down(yaw_of(tool.quat_wxyz) - yaw_of(TOOL_DOWN) + angle)
         target = base.inverse() @ Pose(tool.position + step, upright)
-        if by_joints:
-            return SetPoint(mode=reference.mode, target=self._joints(name, reference, target), gripper=goal.opening)
         return SetPoint(mode=CommandMode.POSE, target=target.to_array(), gripper=goal.opening)
 
     def _joints(self, name: str, reference: SetPoint, target: Pose) -> Vector:
@@ -122,3 +125,15 @@ class CartesianExpert(abc.ABC):
         kinds = (ActionKind.YAW_DELTA, ActionKind.ROTATION_DELTA)
         by_joints = self.TURN if (name, ActionKind.JOINT_DELTA) in self._scales else 0.0
         return max(self._scales.get((name, kind), by_joints) for kind in kinds)
+
+
+def _righted(quat_wxyz: Vector, angle: float) -> Vector:
+    """Return a tool's orientation tilted to straight down the shortest way, then turned about the world's z axis.
+
+    A tool that must stay tilted keeps its heading under repetition of this, unlike the one of its x axis seen from above.
+    """
+    x, y, z = quat_rotate(quat_wxyz, np.array([0.0, 0.0, 1.0])).tolist()
+    level = math.hypot(x, y)
+    tilt = math.atan2(level, -z) / max(level, 1e-9)
+    upright = quat_multiply(quat_from_rotvec(tilt * np.array([-y, x, 0.0])), quat_wxyz)
+    return quat_multiply(quat_from_rotvec(np.array([0.0, 0.0, angle])), upright)

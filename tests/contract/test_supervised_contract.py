@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rigs import Rig, fake_rig, sim_rig, supervised
+from rigs import Rig, fake_rig, sim_rig, so101_rig, supervised
 
 from robolearn.core.errors import DriverError, SpecError
 from robolearn.core.robot import CommandMode, RobotCommand
@@ -14,6 +14,8 @@ from robolearn.safety import SafetyLimits
 
 LOW, HIGH = (0.3, -0.2, 0.15), (0.65, 0.2, 0.6)
 RIGS = {"fake": fake_rig, "sim": sim_rig}
+JOINTED = {**RIGS, "so101": so101_rig}
+"""The arms that take joint positions, whether or not they know their pose."""
 CACHE: dict[str, Rig] = {}
 
 
@@ -97,15 +99,17 @@ def test_a_fault_stops_the_arm_and_only_a_reset_of_faults_lets_it_move(rig):
     rig.driver.command(pose(rig, (0.5, 0.0, 0.4)))
 
 
-def test_a_reset_outside_of_the_joint_limits_is_refused(rig):
+@pytest.mark.parametrize("name", JOINTED)
+def test_a_reset_outside_of_the_joint_limits_is_refused(name):
+    rig = supervised(JOINTED[name]())
     q_max = np.array(rig.driver.spec.q_max)
     with pytest.raises(SpecError, match=rig.driver.spec.joint_names[0]):
         rig.driver.reset(q_max)
 
 
-@pytest.mark.parametrize("name", RIGS)
+@pytest.mark.parametrize("name", JOINTED)
 def test_joint_setpoints_stay_inside_of_the_joint_limits(name):
-    rig = supervised(RIGS[name](), SafetyLimits(wrench_max=None))
+    rig = supervised(JOINTED[name](), SafetyLimits(wrench_max=None))
     spec = rig.driver.spec
     far = np.array(spec.q_home)
     far[0] = 50.0
