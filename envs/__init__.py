@@ -13,6 +13,7 @@ import gymnasium
 for _task in (
     "Reach",
     "PickCube",
+    "Lever",
     "Drawer",
     "Peg",
     "Push",

@@ -25,6 +25,7 @@ from robolearn.envs.tasks.base import SimTask
 from robolearn.envs.tasks.drawer import Drawer, DrawerConfig
 from robolearn.envs.tasks.expert import Expert
 from robolearn.envs.tasks.handover import Handover, HandoverConfig
+from robolearn.envs.tasks.lever import Lever, LeverConfig
 from robolearn.envs.tasks.lift import Lift, LiftConfig
 from robolearn.envs.tasks.peg import Peg, PegConfig
 from robolearn.envs.tasks.pick_cube import PickCube, PickCubeConfig
@@ -37,6 +38,7 @@ ConfigT = TypeVar("ConfigT", bound=EnvConfig)
 TASKS: Mapping[type[EnvConfig], Callable[[Any], SimTask]] = {
     ReachConfig: Reach,
     PickCubeConfig: PickCube,
+    LeverConfig: Lever,
     DrawerConfig: Drawer,
     PegConfig: Peg,
     PushConfig: Push,

@@ -31,6 +31,7 @@ SCHEMAS: dict[str, str] = {
     "bench": "robolearn.bench.config:BenchConfig",
     "env/reach": "robolearn.envs.tasks.reach:ReachConfig",
     "env/pick_cube": "robolearn.envs.tasks.pick_cube:PickCubeConfig",
+    "env/lever": "robolearn.envs.tasks.lever:LeverConfig",
     "env/drawer": "robolearn.envs.tasks.drawer:DrawerConfig",
     "env/peg": "robolearn.envs.tasks.peg:PegConfig",
     "env/push": "robolearn.envs.tasks.push:PushConfig",

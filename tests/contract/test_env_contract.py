@@ -14,6 +14,7 @@ from robolearn.envs.build import build_env, make_expert, make_vector_env
 from robolearn.envs.config import EnvConfig
 from robolearn.envs.tasks.drawer import DrawerConfig
 from robolearn.envs.tasks.handover import HandoverConfig
+from robolearn.envs.tasks.lever import LeverConfig
 from robolearn.envs.tasks.lift import LiftConfig
 from robolearn.envs.tasks.peg import PegConfig
 from robolearn.envs.tasks.pick_cube import PickCubeConfig
@@ -35,6 +36,7 @@ CONFIGS = {
     "reach": lambda: ReachConfig(image_size=32, cameras=["wrist"]),
     "reach-so101": lambda: ReachConfig(image_size=32, cameras=["wrist"], robot="so101", action="joints"),
     "push": lambda: PushConfig(image_size=32, observation="both"),
+    "lever": lambda: LeverConfig(image_size=32, cameras=["wrist"]),
     "drawer": lambda: DrawerConfig(image_size=32, cameras=["front"]),
 }
 IDS = {
@@ -44,6 +46,7 @@ IDS = {
     "robolearn/Peg-v0": PegConfig,
     "robolearn/Reach-v0": ReachConfig,
     "robolearn/Push-v0": PushConfig,
+    "robolearn/Lever-v0": LeverConfig,
     "robolearn/Drawer-v0": DrawerConfig,
 }
 
