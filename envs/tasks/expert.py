@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from robolearn.core.geometry import Pose, Vector, quat_from_rotvec, quat_multiply, quat_rotate
+from robolearn.core.geometry import Pose, Vector, quat_from_rotvec, quat_multiply, quat_rotate, rotation_error
 from robolearn.core.robot import CommandMode
 from robolearn.core.specs import ActionKind
 from robolearn.core.types import Action
@@ -19,6 +19,9 @@ from robolearn.envs.tasks.base import TOOL_DOWN, turned_down, yaw_of
 
 FOLLOWS = 4
 """Steps of inverse kinematics from a set-point to the next."""
+
+NEAR_TURN = 0.1
+"""rad by which a turn may fall short and count as possible."""
 
 
 class Expert(Protocol):
@@ -120,6 +123,26 @@ class CartesianExpert(abc.ABC):
     def can_turn(self, name: str) -> bool:
         """Return whether the action has a part that turns the tool of an arm."""
         return self._turn_scale(name) > 0.0
+
+    def shortest_turn(self, name: str, angle: float, period: float) -> float:
+        """Return the smallest turn, rad, that is `angle` but for multiples of `period`; 0 if the tool cannot turn.
+
+        An arm that is commanded by joint deltas turns the other way where a joint limit is in the way.
+        """
+        turn, reference = math.remainder(angle, period), self._env.setpoints[name]
+        if not self.can_turn(name):
+            return 0.0
+        if reference.mode is not CommandMode.JOINT_POSITION:
+            return turn
+        kinematics = self._arms[name].kinematics
+        here = kinematics.pose(reference.target)
+        for option in (turn, turn - math.copysign(period, turn)):
+            target, q = Pose(here.position, _righted(here.quat_wxyz, option)), reference.target
+            for _ in range(2 * FOLLOWS):
+                q = kinematics.follow(q, target, dt=self._env.clock.period_s)
+            if abs(float(rotation_error(target.quat_wxyz, kinematics.pose(q).quat_wxyz)[2])) < NEAR_TURN:
+                return option
+        return turn
 
     def _turn_scale(self, name: str) -> float:
         kinds = (ActionKind.YAW_DELTA, ActionKind.ROTATION_DELTA)
