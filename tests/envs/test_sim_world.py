@@ -186,3 +186,18 @@ def test_parts_of_a_fixture_move_along_their_joint_and_with_their_fixture():
     assert world.joint("lid") == pytest.approx(0.0, abs=1e-3)
     with pytest.raises(SpecError, match="did you mean drawer"):
         world.joint("drawers")
+
+
+def test_the_larger_friction_counts_unless_a_shape_is_slick():
+    def two(builder):
+        builder.tabletop()
+        for name, y, slick in (("plain", -0.1, False), ("slick", 0.1, True)):
+            shapes = builder.loose(name, (0.3, y, 0.02))
+            shapes.shape([0.04, 0.04, 0.02], colour=(1, 0, 0), mass=0.2, friction=0.2, slick=slick)
+
+    world = World({}, two, period_s=0.1)
+    world.data.qvel[[0, 6]] = 0.8
+    world.advance(1.0)
+    slid = {name: world.pose(name).position[0] - 0.3 for name in ("plain", "slick")}
+    assert slid["plain"] == pytest.approx(0.8**2 / (2.0 * 1.0 * 9.81), rel=0.3)
+    assert slid["slick"] == pytest.approx(0.8**2 / (2.0 * 0.2 * 9.81), rel=0.3)
