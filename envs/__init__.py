@@ -16,6 +16,8 @@ for _task in (
     "Lever",
     "Drawer",
     "Peg",
+    "Place",
+    "Stack",
     "Push",
     "Lift",
     "Handover",

@@ -29,8 +29,10 @@ from robolearn.envs.tasks.lever import Lever, LeverConfig
 from robolearn.envs.tasks.lift import Lift, LiftConfig
 from robolearn.envs.tasks.peg import Peg, PegConfig
 from robolearn.envs.tasks.pick_cube import PickCube, PickCubeConfig
+from robolearn.envs.tasks.place import Place, PlaceConfig
 from robolearn.envs.tasks.push import Push, PushConfig
 from robolearn.envs.tasks.reach import Reach, ReachConfig
+from robolearn.envs.tasks.stack import Stack, StackConfig
 from robolearn.envs.wrappers.action import ActionTransform
 from robolearn.safety import SupervisedRobot
 
@@ -41,6 +43,8 @@ TASKS: Mapping[type[EnvConfig], Callable[[Any], SimTask]] = {
     LeverConfig: Lever,
     DrawerConfig: Drawer,
     PegConfig: Peg,
+    PlaceConfig: Place,
+    StackConfig: Stack,
     PushConfig: Push,
     LiftConfig: Lift,
     HandoverConfig: Handover,

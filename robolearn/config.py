@@ -34,6 +34,8 @@ SCHEMAS: dict[str, str] = {
     "env/lever": "robolearn.envs.tasks.lever:LeverConfig",
     "env/drawer": "robolearn.envs.tasks.drawer:DrawerConfig",
     "env/peg": "robolearn.envs.tasks.peg:PegConfig",
+    "env/place": "robolearn.envs.tasks.place:PlaceConfig",
+    "env/stack": "robolearn.envs.tasks.stack:StackConfig",
     "env/push": "robolearn.envs.tasks.push:PushConfig",
     "env/lift": "robolearn.envs.tasks.lift:LiftConfig",
     "env/handover": "robolearn.envs.tasks.handover:HandoverConfig",

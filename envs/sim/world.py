@@ -107,11 +107,10 @@ class World:
         Raises:
             SpecError: If there is no such body or it is fixed.
         """
-        index = self._body_id(body)
-        mocap, joint = int(self.model.body_mocapid[index]), int(self.model.body_jntadr[index])
+        mocap, joint = int(self.model.body_mocapid[self._body_id(body)]), self._free_joint(body)
         if mocap >= 0:
             self.data.mocap_pos[mocap], self.data.mocap_quat[mocap] = pose.position, pose.quat_wxyz
-        elif joint >= 0 and self.model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_FREE:
+        elif joint is not None:
             start, speed = int(self.model.jnt_qposadr[joint]), int(self.model.jnt_dofadr[joint])
             self.data.qpos[start : start + 7] = pose.to_array()
             self.data.qvel[speed : speed + 6] = 0.0
@@ -122,6 +121,18 @@ class World:
         """Return the pose of a body in the world."""
         index = self._body_id(body)
         return Pose(self.data.xpos[index].copy(), self.data.xquat[index].copy())
+
+    def speed(self, body: str) -> float:
+        """Return how fast a loose body moves, m/s.
+
+        Raises:
+            SpecError: If there is no such body or it is not loose.
+        """
+        start = self._free_joint(body)
+        if start is None:
+            raise SpecError(f"body '{body}'", expected="a loose body", got="another")
+        speed = int(self.model.jnt_dofadr[start])
+        return math.hypot(*self.data.qvel[speed : speed + 3].tolist())
 
     def joint(self, joint: str) -> float:
         """Return how far a sliding (m) or hinged (rad) part of a fixture has moved.
@@ -249,6 +260,10 @@ class World:
         if found is None:
             raise SpecError("joint", expected="a joint of the scene", got=joint, fix=nearest(joint, self._joints))
         return found
+
+    def _free_joint(self, body: str) -> int | None:
+        joint = int(self.model.body_jntadr[self._body_id(body)])
+        return joint if joint >= 0 and self.model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_FREE else None
 
     def _body_id(self, body: str) -> int:
         found = self._bodies.get(body)

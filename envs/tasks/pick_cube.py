@@ -9,12 +9,13 @@ import numpy as np
 from typing_extensions import override
 
 from robolearn.core.errors import ConfigError
-from robolearn.core.geometry import Pose, Vector, quat_from_rotvec
 from robolearn.envs.config import EnvConfig, require_range
 from robolearn.envs.robot_env import RobotEnv
 from robolearn.envs.sim.scene import SceneBuilder
-from robolearn.envs.tasks.base import ARM, SimTask, yaw_of
-from robolearn.envs.tasks.expert import CartesianExpert, Goal
+from robolearn.envs.tasks.base import ARM, SimTask
+from robolearn.envs.tasks.expert import Goal
+from robolearn.envs.tasks.grasp import GraspExpert, held
+from robolearn.envs.tasks.layout import flat, symmetric_yaw
 from robolearn.safety import SafetyLimits
 
 HALF = 0.0225
@@ -69,8 +70,7 @@ class PickCube(SimTask):
     @override
     def place(self, rng: np.random.Generator, options: Mapping[str, object]) -> None:
         x, y = np.array(CENTRE) + rng.uniform(-0.5, 0.5, 2) * self._range
-        yaw = rng.uniform(-self._yaw, self._yaw)
-        self.world.place("cube", Pose(np.array([x, y, HALF]), quat_from_rotvec(np.array([0.0, 0.0, yaw]))))
+        self.world.place("cube", flat(x, y, HALF, rng.uniform(-self._yaw, self._yaw)))
 
     @override
     def judge(self) -> tuple[bool, dict[str, float]]:
@@ -84,11 +84,10 @@ class PickCube(SimTask):
     @override
     def privileged(self) -> dict[str, Sequence[float]]:
         pose = self.world.pose("cube")
-        yaw = yaw_of(pose.quat_wxyz)
         return {
             "cube_position": pose.position.tolist(),
             "cube_quat_wxyz": pose.quat_wxyz.tolist(),
-            "cube_symmetric_yaw": [math.sin(4.0 * yaw), math.cos(4.0 * yaw)],
+            "cube_symmetric_yaw": symmetric_yaw(pose),
         }
 
     @override
@@ -97,16 +96,14 @@ class PickCube(SimTask):
 
     def held(self) -> bool:
         """Return whether both finger pads touch the cube."""
-        return self.world.touching("cube", "arm/left_pad") and self.world.touching("cube", "arm/right_pad")
+        return held(self.world, "cube")
 
 
-class PickCubeExpert(CartesianExpert):
-    """Comes down along a funnel above the cube, turning the short way, closes, and lifts."""
+class PickCubeExpert(GraspExpert):
+    """Grasps the cube and lifts it."""
 
     LIFT_TO = 0.05
     """m that the lift aims beyond what success needs."""
-    OPEN = 0.95
-    """Opening below which the fingers are taken to be closing, which is given up less easily than it is begun."""
 
     def __init__(self, env: RobotEnv, task: PickCube, rng: np.random.Generator) -> None:
         super().__init__(env, task.arms, rng)
@@ -115,22 +112,7 @@ class PickCubeExpert(CartesianExpert):
 
     @override
     def goals(self) -> Mapping[str, Goal]:
-        tool, cube = self._task.arm.tool(), self._task.world.pose("cube")
-        away = float(np.linalg.norm(cube.position[:2] - tool.position[:2]))
-        turn = self._turn(tool.quat_wxyz, cube.quat_wxyz)
-        above = float(tool.position[2] - cube.position[2])
-        slack = 1.0 if self._task.arm.opening() > self.OPEN else 2.0
-        there = away < 0.01 * slack and abs(above) < 0.012 * slack and abs(turn) < 0.15 * slack
-        if there and self._task.held():
-            return {ARM: Goal(np.array([*tool.position[:2], self._top]), opening=0.0)}
-        if there:
-            return {ARM: Goal(cube.position, opening=0.0)}
-        funnel = 2.0 * max(away - 0.006, 0.0) + 0.15 * max(abs(turn) - 0.1, 0.0)
-        height = float(cube.position[2]) + min(funnel, 0.12)
-        return {ARM: Goal(np.array([*cube.position[:2], height]), turn)}
-
-    def _turn(self, tool_wxyz: Vector, cube_wxyz: Vector) -> float:
-        """Return the shorter turn that lines the fingers up with two sides of the cube, rad."""
-        if not self.can_turn(ARM):
-            return 0.0
-        return math.remainder(yaw_of(cube_wxyz) - yaw_of(tool_wxyz), 0.5 * math.pi)
+        goal = self.grasp(self._task.world.pose("cube"), self._task.held())
+        if goal is None:
+            goal = Goal(np.array([*self._task.arm.tool().position[:2], self._top]), opening=0.0)
+        return {ARM: goal}

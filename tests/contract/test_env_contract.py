@@ -18,8 +18,10 @@ from robolearn.envs.tasks.lever import LeverConfig
 from robolearn.envs.tasks.lift import LiftConfig
 from robolearn.envs.tasks.peg import PegConfig
 from robolearn.envs.tasks.pick_cube import PickCubeConfig
+from robolearn.envs.tasks.place import PlaceConfig
 from robolearn.envs.tasks.push import PushConfig
 from robolearn.envs.tasks.reach import ReachConfig
+from robolearn.envs.tasks.stack import StackConfig
 
 CONFIGS = {
     "pick_cube": lambda: PickCubeConfig(image_size=32, observation="both"),
@@ -30,6 +32,8 @@ CONFIGS = {
         reward="dense",
         proprio=["q", "dq", "wrench", "twist"],
     ),
+    "place": lambda: PlaceConfig(image_size=32, cameras=["front"], observation="both"),
+    "stack": lambda: StackConfig(image_size=32, reward="dense"),
     "peg": lambda: PegConfig(image_size=32, observation="both"),
     "lift": lambda: LiftConfig(image_size=32, observation="both"),
     "handover": lambda: HandoverConfig(image_size=32, cameras=["front"]),
@@ -44,6 +48,8 @@ IDS = {
     "robolearn/Handover-v0": HandoverConfig,
     "robolearn/PickCube-v0": PickCubeConfig,
     "robolearn/Peg-v0": PegConfig,
+    "robolearn/Place-v0": PlaceConfig,
+    "robolearn/Stack-v0": StackConfig,
     "robolearn/Reach-v0": ReachConfig,
     "robolearn/Push-v0": PushConfig,
     "robolearn/Lever-v0": LeverConfig,

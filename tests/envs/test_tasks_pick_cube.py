@@ -213,3 +213,4 @@ def test_unknown_reset_options_are_refused():
 
 
 SHARED = make()
+SHARED[0].reset(seed=0)
