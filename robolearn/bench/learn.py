@@ -15,6 +15,7 @@ from pathlib import Path
 
 from robolearn.bench import read_result, write_result
 from robolearn.bench.config import BenchConfig
+from robolearn.bench.figure import write_learning_figure
 from robolearn.core.errors import ConfigError, RobolearnError, nearest
 from robolearn.log.stats import wilson
 
@@ -51,17 +52,17 @@ def bench_learn(cfg: BenchConfig) -> dict[str, object]:
     """Train every wanted seed of every wanted setting, and write one JSON per seed.
 
     Returns:
-        Medians over all seeds on disk, by setting under `settings`; those of `default`, if any, on top.
+        Medians over all seeds on disk, by setting under `settings`; those of `default`, if any, on top. `learn.svg` beside
+        the results shows their learning curves.
     """
     for setting, seed in _wanted(cfg):
         path = Path(cfg.out) / "learn" / setting / f"{seed}.json"
         if not (cfg.missing and path.is_file()):
             write_result(f"learn/{setting}/{seed}", train_once(setting, seed), root=Path(cfg.out))
-    summaries: dict[str, dict[str, object]] = {}
-    for setting in SETTINGS:
-        paths = sorted((Path(cfg.out) / "learn" / setting).glob("[0-9]*.json"))
-        if paths:
-            summaries[setting] = summarize([read_result(path) for path in paths])
+    found = {name: sorted((Path(cfg.out) / "learn" / name).glob("[0-9]*.json")) for name in SETTINGS}
+    results = {name: [read_result(path) for path in paths] for name, paths in found.items() if paths}
+    write_learning_figure(results, Path(cfg.out) / "learn.svg")
+    summaries = {name: summarize(seeds) for name, seeds in results.items()}
     first = summaries["default"] if "default" in summaries else next(iter(summaries.values()))
     return {**first, "settings": summaries}
 

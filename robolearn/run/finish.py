@@ -8,6 +8,7 @@ import gymnasium as gym
 from robolearn.core.protocols import Policy
 from robolearn.core.rng import EVAL_SEEDS
 from robolearn.log.report import write_report
+from robolearn.log.sinks import read_metrics
 from robolearn.log.video import tile, write_video
 from robolearn.run.directory import RunDirectory, write_json
 from robolearn.run.evaluate import film
@@ -35,6 +36,7 @@ def finish(trainer: Trainer, stopped: str, film_env: gym.Env[Any, Any], choices:
             result |= trainer.evaluate_final().summary()
         film_episodes(trainer.agent, film_env, trainer.run_dir, cfg.videos)
     result["eval_s"] = trainer.watch.total("checks", "evaluation")
+    result["curve"] = learning_curve(trainer.run_dir)
     write_json(trainer.run_dir.result, result)
     write_report(trainer.run_dir.path)
     return result
@@ -51,6 +53,12 @@ def timings(trainer: Trainer) -> dict[str, Any]:
         "updates": trainer.updates,
         "demos": trainer.cfg.demos.count,
     }
+
+
+def learning_curve(run: RunDirectory) -> list[tuple[int, float, float]]:
+    """Return the checks of a run: env steps, seconds of training so far, and the share of successes."""
+    rows = [row for row in read_metrics(run.metrics) if "check/success" in row]
+    return [(int(row["step"]), round(row["time_s"], 2), row["check/success"]) for row in rows]
 
 
 def film_episodes(policy: Policy[Any], env: gym.Env[Any, Any], run: RunDirectory, count: int) -> None:
