@@ -15,7 +15,7 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_module
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
+from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
@@ -142,6 +142,10 @@ def _explain(where: str, error: Exception) -> ConfigError:
         cause = cause.__cause__
     if isinstance(cause, ConfigError):
         return cause
+    if isinstance(cause, MissingConfigException):
+        group, _, name = (cause.missing_cfg_file or where).rpartition("/")
+        known = [option for option in cause.options or () if not option.endswith("_schema")]
+        return ConfigError(group or where, expected="a known one", got=f"'{name}'", fix=nearest(name, known))
     text = str(cause).strip().splitlines()
     key = str(getattr(cause, "full_key", None) or where)
     parent = getattr(cause, "object_type", None)

@@ -20,7 +20,8 @@ def config_fields() -> Iterator[tuple[str, str]]:
     for path in modules().values():
         for node in ast.walk(tree(path)):
             if isinstance(node, ast.ClassDef) and node.name.endswith("Config") and node.decorator_list:
-                fields = (item.target for item in node.body if isinstance(item, ast.AnnAssign))
+                assigned = (item for item in node.body if isinstance(item, ast.AnnAssign))
+                fields = (item.target for item in assigned if "ClassVar" not in ast.unparse(item.annotation))
                 yield from ((node.name, target.id) for target in fields if isinstance(target, ast.Name))
 
 

@@ -129,12 +129,12 @@ class CartesianExpert(abc.ABC):
 
         An arm that is commanded by joint deltas turns the other way where a joint limit is in the way.
         """
-        turn, reference = math.remainder(angle, period), self._env.setpoints[name]
+        turn = math.remainder(angle, period)
         if not self.can_turn(name):
             return 0.0
-        if reference.mode is not CommandMode.JOINT_POSITION:
+        if self._codec.modes[name] is not CommandMode.JOINT_POSITION:
             return turn
-        kinematics = self._arms[name].kinematics
+        kinematics, reference = self._arms[name].kinematics, self._env.setpoints[name]
         here = kinematics.pose(reference.target)
         for option in (turn, turn - math.copysign(period, turn)):
             target, q = Pose(here.position, _righted(here.quat_wxyz, option)), reference.target
