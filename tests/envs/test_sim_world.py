@@ -58,7 +58,9 @@ def test_a_dropped_box_falls_and_comes_to_rest_on_the_table():
     world.advance(0.1)
     # A free fall of 0.1 s from rest: g t^2 / 2 = 49 mm, up to the 5 ms integration step.
     assert world.pose("box").position[2] == pytest.approx(0.12 - 0.049, abs=0.003)
+    assert world.speed("box") == pytest.approx(0.981, abs=0.01)
     world.advance(1.0)
+    assert world.speed("box") < 0.005
     assert world.pose("box").position[2] == pytest.approx(0.02, abs=1e-3)
     assert world.touching("box", "table")
     assert not world.touching("box", "arm/left_pad")
@@ -81,6 +83,8 @@ def test_unknown_and_fixed_things_are_refused_by_name():
         world.place("boxx", Pose(np.zeros(3), UPRIGHT))
     with pytest.raises(SpecError, match="a loose body"):
         world.place("arm/link3", Pose(np.zeros(3), UPRIGHT))
+    with pytest.raises(SpecError, match="a loose body"):
+        world.speed("ball")
     with pytest.raises(SpecError, match="did you mean box"):
         world.touching("bax", "table")
 
