@@ -133,6 +133,11 @@ class SimArm:
         at = float(self._data.qpos[self._fingers].sum()) / self._finger_count
         return min(max((at - grip.closed) / (grip.open - grip.closed), 0.0), 1.0)
 
+    def opening_at(self, width_m: float) -> float:
+        """Return the opening, in [0, 1], that leaves `width_m` between the fingers."""
+        grip = self._gripper
+        return min((grip.at(width_m) - grip.closed) / (grip.open - grip.closed), 1.0)
+
     def solve(self, tool: Pose) -> Vector:
         """Return joint angles (n,) rad that bring the tool to a pose in the world; see `Kinematics.solve`.
 

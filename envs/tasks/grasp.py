@@ -29,8 +29,8 @@ class GraspExpert(CartesianExpert, abc.ABC):
 
     OPEN = 0.95
     """Opening below which the fingers are taken to be closing, which is given up less easily than it is begun."""
-    CLOSED = 0.0
-    """Opening that the fingers are sent to around the cube."""
+    CLOSED_M = 0.0
+    """How far apart the fingers are sent around the cube, m."""
     HIGH = 0.0
     """How far above the middle of the cube they grasp it, m."""
 
@@ -50,7 +50,7 @@ class GraspExpert(CartesianExpert, abc.ABC):
         slack = 1.0 if arm.opening() > self.OPEN else 2.0
         there = away < 0.01 * slack and abs(above) < 0.012 * slack and abs(turn) < 0.15 * slack
         if there:
-            return None if held else Goal(np.array([x, y, z]), opening=self.CLOSED)
+            return None if held else Goal(np.array([x, y, z]), opening=arm.opening_at(self.CLOSED_M))
         funnel = 2.0 * max(away - 0.006, 0.0) + 0.15 * max(abs(turn) - 0.1, 0.0)
         return Goal(np.array([x, y, z + min(funnel, 0.12)]), turn)
 
@@ -62,7 +62,7 @@ class GraspExpert(CartesianExpert, abc.ABC):
 class CarryExpert(GraspExpert, abc.ABC):
     """Grasps a cube, brings it to a spot over whatever stands around that, and lets it go there."""
 
-    CLOSED = 0.35
+    CLOSED_M = 0.028
     """No firmer than need be: what opens at 0.1 m/s from where it was sent lets go of the cube sooner."""
     HIGH = 0.01
     """Keeps the fingertips off what the cube is set down on."""
@@ -84,7 +84,8 @@ class CarryExpert(GraspExpert, abc.ABC):
         if way[2] > 0.02:
             way[:2] = 0.0
         speed = self.GENTLE if away < near else 1.0
-        return Goal(self._arms[ARM].tool().position + way, opening=self.CLOSED, speed=speed)
+        arm = self._arms[ARM]
+        return Goal(arm.tool().position + way, opening=arm.opening_at(self.CLOSED_M), speed=speed)
 
     def let_go(self, cube: Pose, spot: Vector, free: bool) -> Goal:
         """Return where to go to open the fingers with a cube at its spot, and up once it is `free` of them."""

@@ -117,6 +117,7 @@ def test_the_jaw_opens_to_a_width(width):
     arm = SimArm(world, "arm")
     arm.grip(width, width)
     world.clock.wait()
+    assert arm.opening() == pytest.approx(arm.opening_at(width), abs=0.01)
     left, right = world.data.geom("arm/left_pad"), world.data.geom("arm/right_pad")
     # Between the middles of the pads' faces; they are 3 mm behind.
     faces = [geom.xpos + sign * 0.003 * geom.xmat.reshape(3, 3)[:, 0] for geom, sign in ((left, 1), (right, -1))]
