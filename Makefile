@@ -1,18 +1,18 @@
-# make setup | train | test | check | bench | bench-setup        each sets up what it needs
+# make setup | train | test | check | bench | bench-setup | docs        each sets up what it needs
 #   ARGS=...          further words for robolearn or pytest:     make train ARGS="env=reach seed=3"
 #   PYTHON=...        the interpreter of a new .venv             (python3.11, else python3)
 #   TORCH_INDEX=...   an index to take torch from, such as PyTorch's CPU-only one; by default pip's own
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 TORCH_INDEX ?=
 ARGS ?=
-BENCH ?= env replay sac learn
+BENCH ?= env replay sac tasks learn
 BIN := .venv/bin
 PINS := constraints.txt
 PEER_PINS := robolearn/bench/peers/requirements.txt
 STAMP := .venv/.ready
 PEER_STAMP := .venv-peers/.ready
 
-.PHONY: setup train test check bench bench-setup clean
+.PHONY: setup train test check bench bench-setup docs clean
 
 setup: $(STAMP)
 
@@ -40,6 +40,9 @@ check: $(STAMP)
 
 bench: $(STAMP)
 	for what in $(BENCH); do $(BIN)/robolearn bench $$what $(ARGS) || exit; done
+
+docs: $(STAMP)
+	$(BIN)/python tools/tasks_page.py
 
 bench-setup: $(PEER_STAMP)
 

@@ -29,6 +29,7 @@ SCHEMAS: dict[str, str] = {
     "evaluate": "robolearn.run.config:EvaluateConfig",
     "record": "robolearn.run.config:RecordConfig",
     "bench": "robolearn.bench.config:BenchConfig",
+    "show": "robolearn.bench.config:ShowConfig",
     "env/reach": "robolearn.envs.tasks.reach:ReachConfig",
     "env/pick_cube": "robolearn.envs.tasks.pick_cube:PickCubeConfig",
     "env/lever": "robolearn.envs.tasks.lever:LeverConfig",

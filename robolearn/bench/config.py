@@ -1,6 +1,7 @@
 """What `robolearn bench` takes on its command line."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from robolearn.core.errors import ConfigError, nearest
 
@@ -30,3 +31,20 @@ class BenchConfig:
             raise ConfigError(
                 "bench", expected=f"one of {BENCHMARKS}", got=self.what, fix=nearest(self.what, BENCHMARKS)
             )
+
+
+@dataclass(kw_only=True, slots=True)
+class ShowConfig:
+    """The card of a task."""
+
+    env: Any = None
+    episodes: int = 100
+    """Of the scripted expert."""
+    out: str = "cards"
+    """Folder for the picture."""
+    results: str = "benchmarks"
+    """Folder of benchmark results, for what has been learned on the task."""
+
+    def __post_init__(self) -> None:
+        if self.episodes < 1:
+            raise ConfigError("episodes", expected="1 or more", got=self.episodes)

@@ -25,7 +25,7 @@ def test_one_task_is_measured_and_joins_those_on_disk(tmp_path):
 
 
 def test_a_rate_is_of_steps_with_two_cameras():
-    assert step_rate(ReachConfig, seconds=0.1) > 20.0
+    assert step_rate(ReachConfig(), seconds=0.1) > 20.0
 
 
 def test_a_cube_that_starts_in_the_air_beyond_the_table_is_counted_as_lost(monkeypatch):
@@ -33,7 +33,7 @@ def test_a_cube_that_starts_in_the_air_beyond_the_table_is_counted_as_lost(monke
         task.world.place("cube", Pose(np.array([0.5, 0.9, 0.2]), np.array([1.0, 0.0, 0.0, 0.0])))
 
     monkeypatch.setattr(PickCube, "place", throw)
-    result = run_expert(PickCubeConfig, 1)
+    result = run_expert(PickCubeConfig(), 1)
     assert result["ejected"] == 1
     assert result["expert"] == 0.0
 
