@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from robolearn.envs.config import EnvConfig
 from robolearn.envs.robot_env import RobotEnv
 from robolearn.envs.tasks.base import SimTask
 
+FRAME = 120
+"""Pixels a side of each picture, whatever the task's cameras have."""
 RESETS, MOMENTS = 16, 8
 """How many starts, and how many moments of an expert's episode, a sheet shows."""
 GAP = 4
@@ -57,8 +60,7 @@ def task_card(cfg: EnvConfig, episodes: int, results: Path) -> str:
 
 def task_sheet(cfg: EnvConfig, out: Path) -> Path:
     """Write a PNG: starts of 16 episodes from each camera, then one episode of the expert from left to right."""
-    env = build_env(cfg)
-    env.reset(seed=EVAL_SEEDS[0])
+    env = build_env(replace(cfg, image_size=FRAME))
     keys = env.env_spec.pixel_keys
     starts = [env.reset(seed=EVAL_SEEDS[i])[0] for i in range(RESETS)]
     rows = [_row(start[key] for start in starts[i : i + MOMENTS]) for key in keys for i in range(0, RESETS, MOMENTS)]

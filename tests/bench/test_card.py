@@ -4,7 +4,7 @@ import json
 
 from PIL import Image
 
-from robolearn.bench.card import MOMENTS, RESETS, task_card, task_sheet
+from robolearn.bench.card import FRAME, MOMENTS, RESETS, task_card, task_sheet
 from robolearn.cli.show import main
 from robolearn.envs.tasks.reach import ReachConfig
 
@@ -26,7 +26,7 @@ def test_the_sheet_has_a_row_of_starts_and_of_moments_for_each_camera(tmp_path):
     sheet = Image.open(task_sheet(ReachConfig(image_size=32), tmp_path / "reach.png"))
     rows = 2 * (RESETS // MOMENTS) + 2
     assert sheet.height // rows == sheet.width // MOMENTS
-    assert sheet.height // rows > 32
+    assert sheet.height // rows > FRAME
 
 
 def test_the_command_prints_the_card_and_writes_the_sheet(tmp_path, capsys):
