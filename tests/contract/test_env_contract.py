@@ -35,8 +35,8 @@ CONFIGS = {
     "place": lambda: PlaceConfig(image_size=32, cameras=["front"], observation="both"),
     "stack": lambda: StackConfig(image_size=32, reward="dense"),
     "peg": lambda: PegConfig(image_size=32, observation="both"),
-    "lift": lambda: LiftConfig(image_size=32, observation="both"),
-    "handover": lambda: HandoverConfig(image_size=32, cameras=["front"]),
+    "lift": lambda: LiftConfig(image_size=32, observation="both", rotation_scale=0.1),
+    "handover": lambda: HandoverConfig(image_size=32, cameras=["front"], rotation_scale=0.1),
     "reach": lambda: ReachConfig(image_size=32, cameras=["wrist"]),
     "reach-so101": lambda: ReachConfig(image_size=32, cameras=["wrist"], robot="so101", action="joints"),
     "push": lambda: PushConfig(image_size=32, observation="both"),
@@ -156,8 +156,6 @@ def test_executed_actions_lead_to_the_same_episode_again(cfg):
             break
         executed.append(info[EXECUTED])
         q.append(np.concatenate([arm.state().q for arm in env.arms.values()]))
-        if any(name.endswith("rotation_error") for name in info["limits"]):  # the turning starts anew, at rest
-            break
     assert len(q) >= 5
     env.reset(seed=4)
     for action in executed:
