@@ -19,6 +19,7 @@ for _task in (
     "Place",
     "Stack",
     "Push",
+    "Slide",
     "Lift",
     "Handover",
 ):

@@ -32,6 +32,7 @@ from robolearn.envs.tasks.pick_cube import PickCube, PickCubeConfig
 from robolearn.envs.tasks.place import Place, PlaceConfig
 from robolearn.envs.tasks.push import Push, PushConfig
 from robolearn.envs.tasks.reach import Reach, ReachConfig
+from robolearn.envs.tasks.slide import Slide, SlideConfig
 from robolearn.envs.tasks.stack import Stack, StackConfig
 from robolearn.envs.wrappers.action import ActionTransform
 from robolearn.safety import SupervisedRobot
@@ -46,6 +47,7 @@ TASKS: Mapping[type[EnvConfig], Callable[[Any], SimTask]] = {
     PlaceConfig: Place,
     StackConfig: Stack,
     PushConfig: Push,
+    SlideConfig: Slide,
     LiftConfig: Lift,
     HandoverConfig: Handover,
 }

@@ -38,6 +38,7 @@ SCHEMAS: dict[str, str] = {
     "env/place": "robolearn.envs.tasks.place:PlaceConfig",
     "env/stack": "robolearn.envs.tasks.stack:StackConfig",
     "env/push": "robolearn.envs.tasks.push:PushConfig",
+    "env/slide": "robolearn.envs.tasks.slide:SlideConfig",
     "env/lift": "robolearn.envs.tasks.lift:LiftConfig",
     "env/handover": "robolearn.envs.tasks.handover:HandoverConfig",
     "agent/sac": "robolearn.agents.sac.config:SacConfig",

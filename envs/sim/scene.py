@@ -131,10 +131,10 @@ class SceneBuilder:
         self.camera("front", position=(0.98, 0.0, 0.56), target=(0.485, 0.0, 0.095), fovy=fovy)
         self.camera("film", position=(1.35, -0.95, 0.75), target=(0.27, 0.0, 0.27), fovy=40.0)
 
-    def loose(self, name: str, position: Sequence[float]) -> Body:
-        """Add a body that lies where it is put and can be pushed and grasped."""
+    def loose(self, name: str, position: Sequence[float], drag: float = 0.0) -> Body:
+        """Add a body that lies where it is put and can be pushed and grasped; `drag` in N s/m slows what glides."""
         body = self.spec.worldbody.add_body(name=name, pos=list(position))
-        body.add_freejoint()
+        body.add_joint(type=mujoco.mjtJoint.mjJNT_FREE, damping=drag)
         return Body(body, _LOOSE)
 
     def fixture(self, name: str, position: Sequence[float]) -> Body:

@@ -21,6 +21,7 @@ from robolearn.envs.tasks.pick_cube import PickCubeConfig
 from robolearn.envs.tasks.place import PlaceConfig
 from robolearn.envs.tasks.push import PushConfig
 from robolearn.envs.tasks.reach import ReachConfig
+from robolearn.envs.tasks.slide import SlideConfig
 from robolearn.envs.tasks.stack import StackConfig
 
 CONFIGS = {
@@ -40,6 +41,7 @@ CONFIGS = {
     "reach": lambda: ReachConfig(image_size=32, cameras=["wrist"]),
     "reach-so101": lambda: ReachConfig(image_size=32, cameras=["wrist"], robot="so101", action="joints"),
     "push": lambda: PushConfig(image_size=32, observation="both"),
+    "slide": lambda: SlideConfig(image_size=32, cameras=["front"]),
     "lever": lambda: LeverConfig(image_size=32, cameras=["wrist"]),
     "drawer": lambda: DrawerConfig(image_size=32, cameras=["front"]),
 }
@@ -52,6 +54,7 @@ IDS = {
     "robolearn/Stack-v0": StackConfig,
     "robolearn/Reach-v0": ReachConfig,
     "robolearn/Push-v0": PushConfig,
+    "robolearn/Slide-v0": SlideConfig,
     "robolearn/Lever-v0": LeverConfig,
     "robolearn/Drawer-v0": DrawerConfig,
 }
