@@ -26,70 +26,20 @@ def make(**fields) -> tuple[RobotEnv, PickCube]:
     return env, env.task
 
 
-def episode(env, seed: int) -> tuple[bool, int, list[dict]]:
+def solved(env, seed: int) -> bool:
+    """Return whether the expert's episode ends in success."""
     env.reset(seed=seed)
-    expert, infos, done = make_expert(env, spawn(seed, 7)), [], False
+    expert, done, info = make_expert(env, spawn(seed, 7)), False, {}
     while not done:
-        action = expert.act()
-        assert env.action_space.contains(action)
-        _, reward, terminated, truncated, info = env.step(action)
-        infos.append({**info, "reward": reward})
+        _, _, terminated, truncated, info = env.step(expert.act())
         done = terminated or truncated
-    return bool(infos[-1]["success"]), len(infos), infos
-
-
-SETTINGS = {
-    "default": {},
-    "easy": {"yaw": 0.4, "action": "xyz_gripper"},
-    "seven": {"action": "xyz_rotation_gripper"},
-    "tool": {"action": "xyz_rotation_gripper", "frame": "tool"},
-    "20 Hz": {"rate_hz": 20, "max_steps": 100, "translation_scale": 0.02, "rotation_scale": 0.1},
-}
-
-
-@pytest.mark.parametrize("fields", SETTINGS.values(), ids=SETTINGS)
-def test_the_expert_succeeds(fields):
-    env, _ = make(**fields)
-    results = [episode(env, seed) for seed in range(30)]
-    assert sum(success for success, _, _ in results) >= 29
-    assert 10 <= np.median([length for _, length, _ in results]) <= 30 * env.env_spec.rate_hz / 10
-
-
-@pytest.mark.slow
-def test_the_expert_succeeds_on_200_seeds():
-    env, _ = make()
-    assert sum(episode(env, seed)[0] for seed in range(200)) >= 190
+    return bool(info["success"])
 
 
 def test_the_expert_speaks_the_outermost_coordinates():
     env, _ = make(proprio=["position", "gripper"], action="xyz_rotation_gripper")
     outer = RelativeFrame(env)
-    assert sum(episode(outer, seed)[0] for seed in range(10)) >= 9
-
-
-def test_sparse_reward_comes_once_at_the_end_which_is_terminal():
-    env, _ = make()
-    env.reset(seed=3)
-    expert, rewards, terminated = make_expert(env, spawn(3)), [], False
-    while not terminated:
-        _, reward, terminated, truncated, _ = env.step(expert.act())
-        assert not truncated
-        rewards.append(reward)
-    assert rewards[-1] == 1.0
-    assert not any(rewards[:-1])
-
-
-def test_dense_reward_is_the_weighted_terms_and_grows_towards_success():
-    env, task = make(reward="dense")
-    _, _, infos = episode(env, 4)
-    for info in infos:
-        assert set(info["reward_terms"]) == set(task.weights)
-        assert all(0.0 <= term <= 1.0 for term in info["reward_terms"].values())
-        weighted = sum(task.weights[name] * term for name, term in info["reward_terms"].items())
-        assert info["reward"] == pytest.approx(weighted + float(info["success"]))
-    rewards = [info["reward"] for info in infos]
-    assert rewards[0] < rewards[len(rewards) // 2] < rewards[-1]
-    assert infos[-1]["reward_terms"]["lift"] == 1.0
+    assert sum(solved(outer, seed) for seed in range(10)) >= 9
 
 
 def test_doing_nothing_is_cut_at_the_time_limit_and_not_terminal():
@@ -151,18 +101,6 @@ def test_state_observations_are_what_the_world_knows():
     assert not any(key.startswith("pixels/") for key in obs)
 
 
-def test_image_observations_tell_nothing_privileged():
-    env = build_env(PickCubeConfig())
-    assert sorted(env.env_spec.obs) == [
-        "pixels/front",
-        "pixels/wrist",
-        "proprio/arm.gripper",
-        "proprio/arm.position",
-        "proprio/arm.yaw",
-    ]
-    env.close()
-
-
 @given(cube=st.floats(-math.pi, math.pi), tool=st.floats(-1.0, 1.0))
 def test_the_expert_turns_the_short_way(cube, tool):
     env, task = SHARED
@@ -204,12 +142,6 @@ def test_actions_with_and_without_turning():
 def test_a_bad_setting_is_one_clear_error(fields, message):
     with pytest.raises(ConfigError, match=message):
         build_env(PickCubeConfig(**fields))
-
-
-def test_unknown_reset_options_are_refused():
-    env, _ = make()
-    with pytest.raises(ConfigError, match="reset options"):
-        env.reset(seed=0, options={"cube": 1})
 
 
 SHARED = make()
