@@ -30,6 +30,8 @@ UPRIGHT = np.array([1.0, 0.0, 0.0, 0.0])
 class PushConfig(EnvConfig):
     """Push a puck to a goal on the table."""
 
+    known_cameras: ClassVar[tuple[str, ...]] = ("front", "side", "wrist")
+    cameras: list[str] = field(default_factory=lambda: ["front", "side"])
     action: str = "xyz"
     max_steps: int = 60
     table_range: float = 0.22
@@ -56,6 +58,8 @@ class Push(SimTask):
     @override
     def scene(self, scene: SceneBuilder) -> None:
         scene.tabletop()
+        # What the hand hides from one of the two while it pushes away from it, the other sees.
+        scene.camera("side", position=(0.45, -0.5, 0.56), target=(0.5, 0.0, 0.03), fovy=42.0)
         scene.fixture("goal", (*CENTRE, 0.0)).shape([0.05, 0.001], colour=(0.1, 0.75, 0.3), solid=False)
         puck = scene.loose("puck", (*CENTRE, HALF_HEIGHT))
         puck.shape([RADIUS, HALF_HEIGHT], name="puck", mass=0.15, friction=0.2, slick=True, colour=(0.85, 0.16, 0.12))
