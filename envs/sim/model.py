@@ -70,6 +70,9 @@ class ArmModel:
     """What is observed of the arm where a config does not say: keys of `robolearn.envs.proprio.FEATURES`."""
 
 
+_ARM_BIT = 4
+"""Collision bit of the first arm; 1 and 2 are those of hands and of loose objects."""
+
 Scene = Callable[[SceneBuilder], None]
 """Adds what surrounds the arms: floor, lights, objects, cameras."""
 
@@ -87,12 +90,22 @@ def compile_world(
     spec.visual.headlight.active = 0
     spec.visual.map.znear = 0.01
     scene(SceneBuilder(spec))
-    for name, arm in arms.items():
+    for number, (name, arm) in enumerate(arms.items()):
         place, stand = placements.get(name, Placement()), arm.stand
         frame = spec.worldbody.add_frame(pos=list(place.position), quat=list(place.quat_wxyz))
         frame = spec.worldbody.add_frame(frame, pos=list(stand.position), quat=list(stand.quat_wxyz))
-        spec.attach(mujoco.MjSpec.from_file(str(arm.path)), prefix=f"{name}/", frame=frame)
+        parts = mujoco.MjSpec.from_file(str(arm.path))
+        _meet_other_arms(parts, number, len(arms))
+        spec.attach(parts, prefix=f"{name}/", frame=frame)
     return spec.compile()
+
+
+def _meet_other_arms(parts: mujoco.MjSpec, number: int, arms: int) -> None:
+    """Give what is solid of an arm a collision bit of its own, and let it meet those of the other arms."""
+    for geom in parts.geoms:
+        if geom.contype:
+            geom.contype |= _ARM_BIT << number
+            geom.conaffinity |= sum(_ARM_BIT << other for other in range(arms) if other != number)
 
 
 def as_index(addresses: Sequence[int]) -> slice | NDArray[np.intp]:

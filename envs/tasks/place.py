@@ -13,11 +13,10 @@ from robolearn.core.geometry import Vector
 from robolearn.envs.config import EnvConfig, require_range
 from robolearn.envs.robot_env import RobotEnv
 from robolearn.envs.sim.scene import SceneBuilder
-from robolearn.envs.tasks.base import ARM, SimTask
+from robolearn.envs.tasks.base import ARM, SimTask, contact_limits
 from robolearn.envs.tasks.expert import Goal
 from robolearn.envs.tasks.grasp import CarryExpert, held, released
 from robolearn.envs.tasks.layout import flat, pair, symmetric_yaw
-from robolearn.envs.tasks.pick_cube import workspace
 from robolearn.envs.tasks.walls import add_walls
 from robolearn.safety import SafetyLimits
 
@@ -47,7 +46,7 @@ class PlaceConfig(EnvConfig):
     """Edge of the square in which the point midway between cube and bin lies, m; they are 15 to 19 cm apart."""
     yaw: float = math.pi
     """The cube starts turned by up to this in either direction, rad."""
-    safety: SafetyLimits = field(default_factory=workspace)
+    safety: SafetyLimits = field(default_factory=lambda: contact_limits((0.3, -0.25, 0.02), (0.7, 0.25, 0.4)))
 
     def __post_init__(self) -> None:
         EnvConfig.__post_init__(self)

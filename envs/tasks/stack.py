@@ -13,11 +13,10 @@ from robolearn.core.geometry import Vector
 from robolearn.envs.config import EnvConfig, require_range
 from robolearn.envs.robot_env import RobotEnv
 from robolearn.envs.sim.scene import SceneBuilder
-from robolearn.envs.tasks.base import ARM, SimTask
+from robolearn.envs.tasks.base import ARM, SimTask, contact_limits
 from robolearn.envs.tasks.expert import Goal
 from robolearn.envs.tasks.grasp import CarryExpert, held, released
 from robolearn.envs.tasks.layout import flat, pair, symmetric_yaw
-from robolearn.envs.tasks.pick_cube import workspace
 from robolearn.safety import SafetyLimits
 
 CENTRE = (0.48, 0.0)
@@ -46,7 +45,7 @@ class StackConfig(EnvConfig):
     """The cubes start turned by up to this in either direction, rad."""
     tolerance: float = 0.02
     """How far the upper cube may be off the lower one's middle, m."""
-    safety: SafetyLimits = field(default_factory=workspace)
+    safety: SafetyLimits = field(default_factory=lambda: contact_limits((0.3, -0.25, 0.02), (0.7, 0.25, 0.4)))
 
     def __post_init__(self) -> None:
         EnvConfig.__post_init__(self)

@@ -13,7 +13,7 @@ from robolearn.envs.sim.arm import SimArm
 from robolearn.envs.sim.model import Placement
 from robolearn.envs.sim.scene import SceneBuilder
 from robolearn.envs.sim.world import World
-from robolearn.envs.tasks.base import turned_down, yaw_of
+from robolearn.envs.tasks.base import contact_limits, turned_down, yaw_of
 from robolearn.envs.tasks.expert import Goal
 from robolearn.safety import SafetyLimits
 
@@ -29,11 +29,6 @@ OPEN = 0.95
 """Opening below which fingers are taken to be closing, which is given up less easily than it is begun."""
 
 
-def workspace() -> SafetyLimits:
-    """Return the limits of each arm, in its own base; both reach the middle of the table."""
-    return SafetyLimits(workspace_low=(0.3, -0.5, 0.02), workspace_high=(0.7, 0.5, 0.4), position_error=0.08)
-
-
 @dataclass(kw_only=True, slots=True)
 class TwoArmConfig(EnvConfig):
     """A task for two arms, 7 action values each."""
@@ -42,7 +37,8 @@ class TwoArmConfig(EnvConfig):
     cameras: list[str] = field(default_factory=lambda: ["left_wrist", "right_wrist"])
     action: str = "xyz_rotation_gripper"
     max_steps: int = 80
-    safety: SafetyLimits = field(default_factory=workspace)
+    safety: SafetyLimits = field(default_factory=lambda: contact_limits((0.3, -0.5, 0.02), (0.7, 0.5, 0.4)))
+    """Of each arm, in its own base; both reach the middle of the table."""
 
 
 @dataclass(frozen=True, slots=True)

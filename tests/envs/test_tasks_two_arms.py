@@ -19,31 +19,6 @@ def make(name: str, **fields):
     return build_env(CONFIGS[name](**{"observation": "state", **fields}))
 
 
-def episode(env, seed: int) -> tuple[bool, int, list[dict]]:
-    env.reset(seed=seed)
-    expert, infos, done = make_expert(env, spawn(seed, 7)), [], False
-    while not done:
-        _, reward, terminated, truncated, info = env.step(expert.act())
-        infos.append({**info, "reward": reward})
-        done = terminated or truncated
-    return bool(infos[-1]["success"]), len(infos), infos
-
-
-@pytest.mark.parametrize("name", CONFIGS)
-def test_the_expert_succeeds_without_a_fault(name):
-    env = make(name)
-    results = [episode(env, seed) for seed in range(20)]
-    assert sum(success for success, _, _ in results) >= 19
-    assert not any(info["faults"] for _, _, infos in results for info in infos)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", CONFIGS)
-def test_the_expert_succeeds_on_200_seeds(name):
-    env = make(name)
-    assert sum(episode(env, 1000 + seed)[0] for seed in range(200)) >= 190
-
-
 @pytest.mark.parametrize("name", CONFIGS)
 def test_fourteen_values_command_both_arms_alike(name):
     env = make(name)
@@ -75,6 +50,24 @@ def test_starts_cover_their_ranges_and_nothing_beyond(name, bar, middle):
     assert (np.ptp(offsets, axis=0) > 1.7 * spread).all()
     assert np.abs(yaws).max() <= 0.25 + 1e-9
     assert np.ptp(yaws) > 0.4
+
+
+def test_hands_meet_each_other_and_not_themselves():
+    env = make("lift")
+    env.reset(seed=0)
+    world, arms = env.task.world, env.task.arms
+    place = np.array([0.5, 0.0, 0.4])
+    for arm, aside in ((LEFT, 0.02), (RIGHT, -0.02)):
+        arms[arm].reset(arms[arm].solve(Pose(place + np.array([0.0, aside, 0.0]), arms[arm].tool().quat_wxyz)))
+    world.place("bar", Pose(np.array([0.5, 0.0, 0.02]), UPRIGHT))
+    world.refresh()
+    world.advance(0.01)
+    bodies = {
+        tuple(world.model.body(world.model.geom_bodyid[geom]).name.split("/")[0] for geom in pair)
+        for pair in world.data.contact.geom
+    }
+    assert (LEFT, RIGHT) in bodies or (RIGHT, LEFT) in bodies
+    assert not {(LEFT, LEFT), (RIGHT, RIGHT)} & bodies
 
 
 def test_a_bar_in_the_air_that_nobody_holds_is_not_lifted():
@@ -111,15 +104,6 @@ def test_one_hand_on_the_stick_is_no_handover():
         assert info["success"] <= (held[RIGHT] and not held[LEFT])
         done = terminated or truncated
     assert {(False, False), (True, False), (True, True), (False, True)} <= seen
-
-
-@pytest.mark.parametrize("name", CONFIGS)
-def test_the_dense_terms_are_those_of_the_weights_and_grow_on_the_way(name):
-    env = make(name, reward="dense")
-    _, _, infos = episode(env, 1)
-    assert all(info["reward_terms"].keys() == env.task.weights.keys() for info in infos)
-    assert all(0.0 <= value <= 1.0 for info in infos for value in info["reward_terms"].values())
-    assert infos[-2]["reward"] > infos[0]["reward"] + 0.2
 
 
 @pytest.mark.parametrize(
