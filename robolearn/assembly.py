@@ -109,14 +109,15 @@ def make_trainer(
 
 
 def load_demos(cfg: TrainConfig, spec: EnvSpec, run: RunDirectory) -> list[Episode]:
-    """Read the demonstrations that a run starts from, or record them from the expert; leave a picture of them."""
+    """Read the demonstrations that a run starts from, or record them from the expert; leave a picture of them, if they have any."""
     if cfg.demos.count == 0:
         return []
     if cfg.demos.path is not None:
         episodes = check_demos(list(read_demos(Path(cfg.demos.path), spec)), cfg.demos.path, cfg.demos.count)
     else:
         episodes = record(cfg.env, cfg.demos.count, cfg.seed)
-    contact_sheet(episodes, run.path / "demos.png")
+    if spec.pixel_keys:
+        contact_sheet(episodes, run.path / "demos.png")
     return episodes
 
 

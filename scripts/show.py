@@ -16,9 +16,10 @@ def main(argv: Sequence[str]) -> int:
     if len(argv) != 1:
         raise ConfigError("robolearn show", expected="one demonstration file, or env=<task>", got=list(argv))
     path = Path(argv[0])
-    print(describe_demos(inspect_demos(path)))
-    sheet = contact_sheet(path, path.with_suffix(".png"))
-    print(f"frames: {sheet}")
+    info = inspect_demos(path)
+    print(describe_demos(info))
+    if info.spec.pixel_keys:
+        print(f"frames: {contact_sheet(path, path.with_suffix('.png'))}")
     return 0
 
 

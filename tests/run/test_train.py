@@ -64,6 +64,16 @@ def test_a_run_leaves_everything(finished, capsys):
     assert "<html" in (finished / "report.html").read_text()[:200]
 
 
+def test_a_run_without_cameras_trains_from_state(tmp_path, capsys):
+    small = [word for word in SMALL if "encoder" not in word and "image" not in word]
+    overrides = ["env.observation=state", "max_env_steps=60", "evaluation.videos=0", f"root={tmp_path}", "name=blind"]
+    assert main(["train", *small, *overrides]) == 0
+    result = json.loads((tmp_path / "blind" / "result.json").read_text())
+    assert (result["env_steps"], result["demos"]) == (60, 2)
+    assert not (tmp_path / "blind" / "demos.png").exists()
+    assert (tmp_path / "blind" / "report.html").is_file()
+
+
 def test_evaluate_ends_with_one_json_object(finished, capsys):
     assert main(["evaluate", f"run={finished}", "episodes=3", "envs=2", "videos=0"]) == 0
     summary = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
