@@ -1,4 +1,4 @@
-"""Measure: `robolearn bench env|replay|sac|tasks|learn`; the last line is one JSON object."""
+"""Measure: `robolearn bench env|replay|sac|tasks|sb3|learn`; the last line is one JSON object."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -38,6 +38,10 @@ def _measure(cfg: BenchConfig) -> Mapping[str, object]:
             from robolearn.bench.tasks import bench_tasks
 
             return bench_tasks(cfg)
+        case "sb3":
+            from robolearn.bench.sb3 import bench_sb3
+
+            return bench_sb3(cfg)
         case _:
             from robolearn.bench.learn import bench_learn
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from robolearn.core.errors import ConfigError, nearest
 
-BENCHMARKS = ("env", "replay", "sac", "tasks", "learn")
+BENCHMARKS = ("env", "replay", "sac", "tasks", "sb3", "learn")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -13,13 +13,13 @@ class BenchConfig:
     """One benchmark."""
 
     what: str = "env"
-    """env | replay | sac | tasks | learn"""
+    """env | replay | sac | tasks | sb3 | learn"""
     seeds: int = 5
-    """learn: runs per setting."""
+    """learn: runs per setting. sb3: runs per task and reward."""
     settings: list[str] = field(default_factory=lambda: ["easy", "default"])
     """learn: which of `robolearn.bench.learn.SETTINGS` to run."""
     only: str | None = None
-    """learn: a single run, `<setting>/<seed>`. tasks: a single task."""
+    """learn: a single run, `<setting>/<seed>`. sb3: `<task>` or `<task>/<seed>`. tasks: a single task."""
     episodes: int = 1_000
     """tasks: episodes of the expert."""
     missing: bool = False

@@ -4,8 +4,10 @@ from pathlib import Path
 import pytest
 
 from robolearn.bench import peers
+from robolearn.bench.config import BenchConfig
 from robolearn.bench.peers import PEER_PYTHON, run_peer
-from robolearn.core.errors import RobolearnError
+from robolearn.bench.sb3 import bench_sb3
+from robolearn.core.errors import ConfigError, RobolearnError
 
 needs_peers = pytest.mark.skipif(not PEER_PYTHON.is_file(), reason="no .venv-peers; make bench-setup makes it")
 
@@ -57,3 +59,19 @@ def test_sb3_trains_on_pick_cube_through_gymnasium():
     assert figures is not None
     assert (figures["steps"], figures["updates"]) == (200, 100)
     assert figures["critic_loss"] >= 0.0
+
+
+@needs_peers
+@pytest.mark.slow
+def test_sb3_is_trained_and_evaluated_with_both_rewards(tmp_path):
+    results = bench_sb3(BenchConfig(what="sb3", only="reach/3", out=str(tmp_path)), steps=600, episodes=4)
+    assert set(results) == {"reach/dense/3", "reach/sparse/3"}
+    for result in results.values():
+        assert [steps for steps, _ in result["curve"]] == [100, 200, 300, 400, 500, 600]
+        assert result["success"] == result["curve"][-1][1] in (0.0, 0.25, 0.5, 0.75, 1.0)
+        assert (result["env_steps"], result["episodes"], result["updates"]) == (600, 4, 500)
+
+
+def test_sb3_names_the_tasks_that_it_knows():
+    with pytest.raises(ConfigError, match="did you mean drawer"):
+        bench_sb3(BenchConfig(what="sb3", only="drawr/0"))

@@ -5,6 +5,7 @@ import logging
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from robolearn.core.errors import RobolearnError, nearest
 
@@ -13,7 +14,7 @@ PEER_PYTHON = HERE.parents[2] / ".venv-peers" / "bin" / "python"
 _log = logging.getLogger(__name__)
 
 
-def run_peer(name: str, *, threads: int = 2, timeout_s: float = 600.0, **args: object) -> dict[str, float] | None:
+def run_peer(name: str, *, threads: int = 2, timeout_s: float = 600.0, **args: object) -> dict[str, Any] | None:
     """Run the peer script `name` in a process of its own and return what it measured.
 
     Args:
