@@ -23,7 +23,7 @@ def bench_sb3(cfg: BenchConfig, *, steps: int = STEPS, episodes: int = EPISODES)
 
     Returns:
         By `task/reward/seed`, of all on disk: `success` (of the final `episodes`), `wilson_low`, `wilson_high`, `env_steps`,
-        `updates`, `train_s` and `curve` ([env steps, success] at `CHECKS` moments).
+        `updates` and `curve` ([env steps, success] at `CHECKS` moments).
     """
     root = Path(cfg.out)
     task, _, seed = (cfg.only or "").partition("/")
@@ -63,6 +63,5 @@ def train_sb3(task: str, reward: str, seed: int, steps: int, episodes: int) -> M
         "episodes": episodes,
         "env_steps": figures["steps"],
         "updates": figures["updates"],
-        "train_s": figures["train_s"],
         "curve": [[env_steps, wins / episodes] for env_steps, wins in curve],
     }
