@@ -31,7 +31,7 @@ class Setting:
 
 
 def _suite(env: str, target_s: float, *overrides: str) -> Setting:
-    return Setting((f"env={env}", "experiment=suite", *overrides), target_s, 3)
+    return Setting((f"env={env}", "experiment=suite", "env.frame=tool", *overrides), target_s, 3)
 
 
 SETTINGS = {
