@@ -67,7 +67,7 @@ def test_sb3_is_trained_and_evaluated_with_both_rewards(tmp_path):
     results = bench_sb3(BenchConfig(what="sb3", only="reach/3", out=str(tmp_path)), steps=600, episodes=4)
     assert set(results) == {"reach/dense/3", "reach/sparse/3"}
     for result in results.values():
-        assert [steps for steps, _ in result["curve"]] == [100, 200, 300, 400, 500, 600]
+        assert [steps for steps, _ in result["curve"]] == [120, 240, 360, 480, 600]
         assert result["success"] == result["curve"][-1][1] in (0.0, 0.25, 0.5, 0.75, 1.0)
         assert (result["env_steps"], result["episodes"], result["updates"]) == (600, 4, 500)
 
