@@ -94,10 +94,10 @@ class Slide(SimTask):
 
     @override
     def place(self, rng: np.random.Generator, options: Mapping[str, object]) -> None:
-        puck = np.array(PUCK) + rng.uniform(-0.5, 0.5, 2) * self._puck_range
-        goal = np.array(GOAL) + rng.uniform(-0.5, 0.5, 2) * self._goal_range
-        self.world.place("puck", flat(*puck, HALF_HEIGHT, 0.0))
-        self.world.place("goal", flat(*goal, 0.0, 0.0))
+        x, y = np.array(PUCK) + rng.uniform(-0.5, 0.5, 2) * self._puck_range
+        self.world.place("puck", flat(x, y, HALF_HEIGHT, 0.0))
+        x, y = np.array(GOAL) + rng.uniform(-0.5, 0.5, 2) * self._goal_range
+        self.world.place("goal", flat(x, y, 0.0, 0.0))
 
     @override
     def start_poses(self, rng: np.random.Generator) -> Mapping[str, Pose]:

@@ -45,6 +45,7 @@ def train_sb3(task: str, reward: str, seed: int, steps: int, episodes: int) -> M
     figures = run_peer(
         "sb3_train",
         timeout_s=3600.0,
+        threads=1,  # networks this small gain nothing from a second
         env=f"robolearn.envs:robolearn/{TASKS[task]}-v0",
         kwargs={"observation": "state", "reward": reward},
         steps=steps,

@@ -35,14 +35,7 @@ def main() -> None:
 
     args = {**DEFAULTS, **json.loads(sys.argv[1] if len(sys.argv) > 1 else "{}")}
     torch.set_num_threads(args["threads"])
-    env = gymnasium.make(args["env"], **args["kwargs"])
-    spaces: gymnasium.spaces.Dict = env.observation_space  # pyright: ignore[reportAssignmentType]
-    names = {key: key.replace(".", "_") for key in spaces}  # SB3 makes a torch module of each; those allow no dot
-    env = gymnasium.wrappers.TransformObservation(
-        env,
-        lambda obs: {names[key]: value for key, value in obs.items()},
-        gymnasium.spaces.Dict({names[key]: space for key, space in spaces.items()}),
-    )
+    env, check_env = (plainly_named(gymnasium.make(args["env"], **args["kwargs"])) for _ in range(2))
     model = SAC(
         "MultiInputPolicy",
         env,
@@ -57,7 +50,7 @@ def main() -> None:
         start = time.perf_counter()
         model.learn(args["steps"] // args["checks"], reset_num_timesteps=check == 0)
         train_s += time.perf_counter() - start
-        curve.append([model.num_timesteps, sum(succeeds(model, env, seed) for seed in seeds)])
+        curve.append([model.num_timesteps, sum(succeeds(model, check_env, seed) for seed in seeds)])
     figures = {
         "steps": model.num_timesteps,
         "updates": model._n_updates,
@@ -66,7 +59,21 @@ def main() -> None:
         "curve": curve,
     }
     env.close()
+    check_env.close()
     print(json.dumps(figures))
+
+
+def plainly_named(env: "Env") -> "Env":
+    """Return the env with observation keys without dots: SB3 makes a torch module of each, and those allow none."""
+    from gymnasium import spaces, wrappers
+
+    known: spaces.Dict = env.observation_space  # pyright: ignore[reportAssignmentType]
+    names = {key: key.replace(".", "_") for key in known}
+    return wrappers.TransformObservation(
+        env,
+        lambda obs: {names[key]: value for key, value in obs.items()},
+        spaces.Dict({names[key]: space for key, space in known.items()}),
+    )
 
 
 def succeeds(model: "SAC", env: "Env", seed: int) -> bool:
