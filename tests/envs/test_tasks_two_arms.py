@@ -60,7 +60,6 @@ def test_hands_meet_each_other_and_not_themselves():
     for arm, aside in ((LEFT, 0.02), (RIGHT, -0.02)):
         arms[arm].reset(arms[arm].solve(Pose(place + np.array([0.0, aside, 0.0]), arms[arm].tool().quat_wxyz)))
     world.place("bar", Pose(np.array([0.5, 0.0, 0.02]), UPRIGHT))
-    world.refresh()
     world.advance(0.01)
     bodies = {
         tuple(world.model.body(world.model.geom_bodyid[geom]).name.split("/")[0] for geom in pair)
