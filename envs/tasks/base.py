@@ -136,11 +136,14 @@ class SimTask(abc.ABC, Task):
             raise ConfigError("reset options", expected="a known one", got=name, fix=nearest(name, self.known_options))
 
 
-def contact_limits(low: tuple[float, float, float], high: tuple[float, float, float]) -> SafetyLimits:
+def contact_limits(
+    low: tuple[float, float, float] = (0.3, -0.25, 0.02), high: tuple[float, float, float] = (0.7, 0.25, 0.4)
+) -> SafetyLimits:
     """Return limits for tasks in which a missed grasp is a touch and not the end: up to 300 N.
 
     The servos of the simulated arms are stiff, about 10 kN/m: a hand that comes down on a cube at 0.3 m/s meets 250 N for
-    an instant. An arm under impedance control (2 kN/m in SERL, arXiv:2401.16013) would feel 50 N and yield.
+    an instant. An arm under impedance control (2 kN/m in SERL, arXiv:2401.16013) would feel 50 N and yield. For
+    simulated arms only: a real one keeps the 100 N of `SafetyLimits`.
 
     Args:
         low: Lower corner of the tool's workspace, m in base.

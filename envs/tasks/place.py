@@ -46,7 +46,7 @@ class PlaceConfig(EnvConfig):
     """Edge of the square in which the point midway between cube and bin lies, m; they are 15 to 19 cm apart."""
     yaw: float = math.pi
     """The cube starts turned by up to this in either direction, rad."""
-    safety: SafetyLimits = field(default_factory=lambda: contact_limits((0.3, -0.25, 0.02), (0.7, 0.25, 0.4)))
+    safety: SafetyLimits = field(default_factory=contact_limits)
 
     def __post_init__(self) -> None:
         EnvConfig.__post_init__(self)

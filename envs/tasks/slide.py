@@ -35,7 +35,7 @@ LINE = 0.52
 PUCK = (0.43, 0.0)
 """Middle of the square in which the puck starts, m in the world."""
 GOAL = (0.66, 0.0)
-"""Middle of the square in which the goal lies, m in the world: from the line on, the fingers cannot bring the puck there."""
+"""Middle of the square in which the goal lies, m in the world; fingers that stay behind the line cannot bring the puck there."""
 REST = 0.01
 """A puck slower than this has come to rest, m/s."""
 

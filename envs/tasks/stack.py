@@ -45,7 +45,7 @@ class StackConfig(EnvConfig):
     """The cubes start turned by up to this in either direction, rad."""
     tolerance: float = 0.02
     """How far the upper cube may be off the lower one's middle, m."""
-    safety: SafetyLimits = field(default_factory=lambda: contact_limits((0.3, -0.25, 0.02), (0.7, 0.25, 0.4)))
+    safety: SafetyLimits = field(default_factory=contact_limits)
 
     def __post_init__(self) -> None:
         EnvConfig.__post_init__(self)
