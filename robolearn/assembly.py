@@ -13,7 +13,8 @@ from robolearn import checkpoint, config
 from robolearn.agents.config import AgentConfig
 from robolearn.core.errors import ConfigError
 from robolearn.core.protocols import Agent
-from robolearn.core.specs import EnvSpec
+from robolearn.core.specs import ArraySpec, EnvSpec
+from robolearn.core.types import INTENDED
 from robolearn.data import contact_sheet, read_demos, write_demos
 from robolearn.envs.build import build_env, make_expert, make_vector_env
 from robolearn.envs.config import EnvConfig
@@ -22,7 +23,7 @@ from robolearn.log.sinks import JsonlSink, TensorBoardSink
 from robolearn.nn.memory import keep_freed_memory
 from robolearn.replay import Replay
 from robolearn.run.config import EvaluateConfig, RecordConfig, TrainConfig
-from robolearn.run.demos import Episode, check_demos, collect_demos
+from robolearn.run.demos import Episode, check_demos, collect_demos, disturbance, with_intentions
 from robolearn.run.directory import RunDirectory, write_json
 from robolearn.run.evaluate import Evaluation, evaluate
 from robolearn.run.finish import film_episodes, finish
@@ -85,11 +86,12 @@ def make_trainer(
     envs = closing(make_vector_env(cfg.env, cfg.envs, processes=cfg.processes))
     check_envs = closing(make_vector_env(cfg.env, cfg.evaluation.envs, processes=False))
     spec: EnvSpec = check_envs.call("env_spec")[0]
+    intended = {INTENDED: ArraySpec(shape=(spec.action.size,), dtype="float32")}
     if state is None:
         shutil.rmtree(run.replay, ignore_errors=True)
-        replay = Replay(spec, cfg.capacity, directory=run.replay)
+        replay = Replay(spec, cfg.capacity, extra=intended, directory=run.replay)
     else:
-        replay = Replay.open(run.replay, spec, cfg.capacity)
+        replay = Replay.open(run.replay, spec, cfg.capacity, extra=intended)
     parts = TrainParts(
         agent=make_agent(cfg.agent, spec, cfg.seed),
         spec=spec,
@@ -115,19 +117,20 @@ def load_demos(cfg: TrainConfig, spec: EnvSpec, run: RunDirectory) -> list[Episo
     if cfg.demos.path is not None:
         episodes = check_demos(list(read_demos(Path(cfg.demos.path), spec)), cfg.demos.path, cfg.demos.count)
     else:
-        episodes = record(cfg.env, cfg.demos.count, cfg.seed)
+        episodes = record(cfg.env, cfg.demos.count, cfg.seed, cfg.demos.noise)
     if spec.pixel_keys:
         contact_sheet(episodes, run.path / "demos.png")
-    return episodes
+    return with_intentions(episodes)
 
 
 def record(
-    cfg: EnvConfig, count: int, seed: int, on_episode: Callable[[bool, int], None] | None = None
+    cfg: EnvConfig, count: int, seed: int, noise: float, on_episode: Callable[[bool, int], None] | None = None
 ) -> list[Episode]:
-    """Record `count` successful episodes of the task's scripted expert."""
+    """Record `count` successful episodes of the task's scripted expert, disturbed by `noise` of full scale."""
     env = build_env(cfg)
     try:
-        return collect_demos(env, lambda rng: make_expert(env, rng), count, seed, on_episode)
+        spread = disturbance(env.env_spec.action, noise)
+        return collect_demos(env, lambda rng: make_expert(env, rng), count, seed, spread, on_episode)
     finally:
         env.close()
 
@@ -141,7 +144,7 @@ def record_file(cfg: RecordConfig, out: Path, on_episode: Callable[[bool, int], 
     env = build_env(cfg.env)
     spec = env.env_spec
     env.close()
-    write_demos(out, spec, record(cfg.env, cfg.episodes, cfg.seed, on_episode), env=asdict(cfg.env))
+    write_demos(out, spec, record(cfg.env, cfg.episodes, cfg.seed, cfg.noise, on_episode), env=asdict(cfg.env))
 
 
 def evaluate_run(cfg: EvaluateConfig, on_episode: Callable[[EpisodeEnd], None] | None = None) -> Evaluation:

@@ -26,6 +26,9 @@ INTERVENED = "intervened"
 SUCCESS = "success"
 REWARD_TERMS = "reward_terms"
 
+INTENDED = "intended"
+"""Of `Step.extra`: the action (A,) that was wanted before noise disturbed it, which is what to clone; elsewhere `action`."""
+
 CarryT = TypeVar("CarryT")
 
 
@@ -69,7 +72,7 @@ class Step:
     policy_version: int = 0
     stamp_ns: int = 0
     extra: Mapping[str, Array] = field(default_factory=dict[str, Array])
-    """Further columns, stored as `extra/<name>` (base_action, log_prob, ...)."""
+    """Further columns, stored as `extra/<name>` (`INTENDED`, base_action, log_prob, ...)."""
 
 
 def last_step(before: Step, obs: Obs, terminated: bool) -> Step:

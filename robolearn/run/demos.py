@@ -1,20 +1,27 @@
 """Collecting demonstrations from an expert, through the same env step that everything else uses."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import gymnasium as gym
 import numpy as np
 
 from robolearn.core.errors import DataError
+from robolearn.core.geometry import Vector
 from robolearn.core.rng import spawn, train_seed
-from robolearn.core.types import EXECUTED, SUCCESS, Action, Source, Step, last_step
+from robolearn.core.specs import ActionKind, ActionSpec
+from robolearn.core.types import EXECUTED, INTENDED, SUCCESS, Action, Source, Step, last_step
 
 Episode = list[Step]
 DEMO_STREAM = 1_000_003
 """Stream number of demonstrations in replay and in seeds, apart from every env row."""
+NOISE_STREAM = 1_000_004
+"""Stream number of the noise that disturbs demonstrations."""
 MAX_TRIES = 20
 """Episodes tried per demonstration wanted before an expert is given up."""
+NOISE_SHARE = {ActionKind.GRIPPER: 0.0, ActionKind.JOINT_DELTA: 0.5}
+"""How much of the noise the parts of an action get, all of it unless named here: fingers none, and joints add up at the tool."""
 
 
 class Expert(Protocol):
@@ -30,6 +37,7 @@ def collect_demos(
     make_expert: Callable[[np.random.Generator], Expert],
     count: int,
     seed: int,
+    noise: Vector | None = None,
     on_episode: Callable[[bool, int], None] | None = None,
 ) -> list[Episode]:
     """Record `count` successful episodes; failed ones are thrown away.
@@ -39,6 +47,7 @@ def collect_demos(
         make_expert: Called after each reset with the expert's own randomness.
         count: Successful episodes wanted.
         seed: Run seed; env seeds are drawn from the training range.
+        noise: Standard deviation (A,) of what disturbs the expert's actions, as `disturbance` returns it; None for nothing.
         on_episode: Called with (success, length) after each try.
 
     Raises:
@@ -48,9 +57,9 @@ def collect_demos(
     for index in range(count * MAX_TRIES):
         if len(episodes) == count:
             break
-        episode = record_episode(
-            env, make_expert, train_seed(seed, DEMO_STREAM, index), spawn(seed, DEMO_STREAM, index)
-        )
+        env_seed, rng = train_seed(seed, DEMO_STREAM, index), spawn(seed, DEMO_STREAM, index)
+        disturb = _disturbed(noise, spawn(seed, NOISE_STREAM, index))
+        episode = record_episode(env, make_expert, env_seed, rng, disturb)
         if on_episode is not None:
             on_episode(episode[-1].success, len(episode) - 1)
         if episode[-1].success:
@@ -62,18 +71,36 @@ def collect_demos(
     return episodes
 
 
+def disturbance(spec: ActionSpec, noise: float) -> Vector:
+    """Return the standard deviation (A,) of noise of `noise` of full scale on an action's motion parts."""
+    return np.concatenate([np.full(part.size, noise * NOISE_SHARE.get(part.kind, 1.0)) for part in spec.parts])
+
+
+def _disturbed(noise: Vector | None, rng: np.random.Generator) -> Callable[[Action], Action]:
+    """Return what turns a wanted action (A,) into the one that is sent."""
+    if noise is None:
+        return lambda action: action
+    return lambda action: (action + noise * rng.standard_normal(len(action))).astype(np.float32)
+
+
 def record_episode(
     env: gym.Env[Any, Any],
     make_expert: Callable[[np.random.Generator], Expert],
     env_seed: int,
     rng: np.random.Generator,
+    disturb: Callable[[Action], Action] = lambda action: action,
 ) -> Episode:
-    """Run the expert for one episode and return its T + 1 rows, with the executed actions."""
+    """Run the expert for one episode and return its T + 1 rows, with the executed and the intended actions.
+
+    The expert sees what noise has done and leads back, and its intention is what there is to clone: demonstrations that
+    show how to recover are worth several that never leave the way (DART, arXiv:1703.09327, algorithm 1).
+    """
     obs, _ = env.reset(seed=env_seed)
     expert = make_expert(rng)
     episode: Episode = []
     while True:
-        following, reward, terminated, truncated, info = env.step(expert.act())
+        intended = expert.act()
+        following, reward, terminated, truncated, info = env.step(disturb(intended))
         step = Step(
             obs=obs,
             action=info[EXECUTED],
@@ -81,6 +108,7 @@ def record_episode(
             is_first=not episode,
             success=bool(info[SUCCESS]),
             source=Source.DEMO,
+            extra={INTENDED: intended},
         )
         episode.append(step)
         obs = following
@@ -103,3 +131,12 @@ def check_demos(episodes: Sequence[Episode], where: str, count: int) -> list[Epi
             fix="record more, or lower demos.count",
         )
     return wins
+
+
+def with_intentions(episodes: Sequence[Episode]) -> list[Episode]:
+    """Return episodes that say what was intended in every step: what was executed, where they do not."""
+    return [[_with_intention(step) for step in episode] for episode in episodes]
+
+
+def _with_intention(step: Step) -> Step:
+    return step if INTENDED in step.extra else replace(step, extra={**step.extra, INTENDED: step.action})

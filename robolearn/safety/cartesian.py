@@ -105,18 +105,20 @@ class CartesianLimiter:
     def _move(self, track: Track, wanted: Triple, measured: Pose, dt: float) -> tuple[Track, tuple[str, ...]]:
         target = clamp(wanted, track.low, track.high)
         names: tuple[str, ...] = () if target == wanted else ("workspace",)
-        gap = add(target, track.position, -1.0)
-        reached, changed = advance(
-            track, (gap[0] / dt, gap[1] / dt, gap[2] / dt), self._linear, dt, self._low, self._high
-        )
+        reached, changed = self._step(track, target, dt)
         names += changed
-        if not changed:
-            reached = replace(reached, position=target)
         here = _triple(measured.position)
         led = _lead(reached.position, here, self._limits.position_error, clamp(here, self._low, self._high))
         if led is not reached.position:
-            return rest(led, self._low, self._high), (*names, "position_error")
+            moved, broken = self._step(track, led, dt)
+            return rest(led, self._low, self._high) if broken else moved, (*names, "position_error")
         return reached, names
+
+    def _step(self, track: Track, target: Triple, dt: float) -> tuple[Track, tuple[str, ...]]:
+        """Take one step to `target`, or as far as the rates allow, and name those that do not."""
+        x, y, z = add(target, track.position, -1.0)
+        reached, names = advance(track, (x / dt, y / dt, z / dt), self._linear, dt, self._low, self._high)
+        return reached if names else replace(reached, position=target), names
 
     def _turn(
         self, state: CartesianState, target_wxyz: Vector, measured: Pose, dt: float

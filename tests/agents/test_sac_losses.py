@@ -17,6 +17,7 @@ from robolearn.agents.sac.losses import (
     temperature_loss,
 )
 from robolearn.core.learning import Progress
+from robolearn.core.types import INTENDED
 
 Q = torch.tensor([[1.0, 4.0], [3.0, 2.0]])
 LOG_PROB = torch.tensor([-1.0, 2.0])
@@ -118,9 +119,11 @@ def test_the_clone_term_pulls_the_actor_to_the_demonstrations():
     agent, batch = learner_of()
     tensors = agent.learner.tensors(batch)
     tensors["is_demo"][:] = 1.0
+    tensors[INTENDED] = torch.full_like(tensors["action"], -0.5)
     x, _ = agent.learner.update_critics(tensors)
     losses = [float(agent.learner.update_actor(x, tensors, clone_weight=10.0)["bc_loss"]) for _ in range(200)]
     assert losses[-1] < 0.2 * losses[0]
+    torch.testing.assert_close(agent.policy.actor(x).mode.mean(0), torch.full((2,), -0.5), atol=0.2, rtol=0.0)
 
 
 def test_the_actor_waits_for_the_critics():

@@ -189,3 +189,14 @@ def test_a_batch_without_a_needed_column_is_refused():
     del batch["next_obs/pixels/wrist"]
     with pytest.raises(SpecError, match="next_obs/pixels/wrist"):
         agent.update(batch)
+
+
+def test_cloning_follows_what_was_intended_not_the_noise_on_top_of_it():
+    agent = make(encoder=FROZEN, bc=BcConfig(updates=60, batch=36, lr=3e-3))
+    batch = fill_replay(agent.spec, online=0).sample(agent.plan(Progress(rows=DEMOS)).batch, np.random.default_rng(0))
+    intended = np.full_like(batch["action"], 0.5)
+    losses = [float(agent.update(batch | {"extra/intended": intended})["bc_loss"]) for _ in range(60)]
+    assert losses[-1] < 0.01
+    obs = {key.removeprefix("obs/"): value for key, value in batch.items() if key.startswith("obs/")}
+    greedy = agent.act(obs, None, Previous.start(36, 2), Mode.EXPLOIT, np.random.default_rng(0)).action
+    np.testing.assert_allclose(greedy, 0.5, atol=0.2)

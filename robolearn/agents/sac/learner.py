@@ -11,7 +11,7 @@ from robolearn.agents.sac.layout import Layout, Tensors, to_tensors
 from robolearn.agents.sac.losses import actor_loss, clone_loss, critic_loss, hard_value, soft_value, temperature_loss
 from robolearn.agents.sac.networks import SacPolicy
 from robolearn.core.protocols import Metrics
-from robolearn.core.types import Batch
+from robolearn.core.types import INTENDED, Batch
 from robolearn.nn.dual import Temperature
 from robolearn.nn.ensembles import CriticEnsemble
 from robolearn.nn.targets import polyak_, subset_choice, td_target
@@ -41,6 +41,18 @@ def demonstrated_or_won(tensors: Tensors) -> Tensor:
     return torch.maximum(tensors["is_demo"], tensors["won"])
 
 
+def cloned_tensors(batch: Batch, names: tuple[str, ...], device: torch.device) -> Tensors:
+    """Return the named columns, and as `INTENDED` the actions to clone (B, A): those executed, where no others are known.
+
+    Raises:
+        SpecError: If a column is missing.
+    """
+    known = f"extra/{INTENDED}"
+    column = known if known in batch else "action"
+    tensors = to_tensors(batch, (*names, column), device)
+    return tensors | {INTENDED: tensors[column]}
+
+
 class Cloner:
     """Behaviour cloning of actor and encoder, end to end."""
 
@@ -48,16 +60,16 @@ class Cloner:
         self._policy = policy
         self._encoding = encoding
         self._layout = layout
-        self._names = ("action", *(f"obs/{key}" for key in layout.keys))
+        self._names = tuple(f"obs/{key}" for key in layout.keys)
         self.optimiser = make_adam([*encoding.learned(), *policy.actor.parameters()], cfg.lr)
 
     def update(self, batch: Batch) -> Metrics:
         """Take one step on a batch of demonstrations (B rows)."""
-        tensors = to_tensors(batch, self._names, self._policy.norm.mean.device)
+        tensors = cloned_tensors(batch, self._names, self._policy.norm.mean.device)
         vector = self._layout.vector(tensors, "obs/")
         self._policy.norm.absorb(vector)
         mode = self._policy.actor(self._policy.join(self._encoding.now(tensors), vector)).mode
-        loss = clone_loss(mode, tensors["action"], torch.ones_like(mode[:, 0]))
+        loss = clone_loss(mode, tensors[INTENDED], torch.ones_like(mode[:, 0]))
         descend(self.optimiser, loss)
         self._policy.average.follow(self._policy.actor, 1.0)
         return {"bc_loss": loss.detach()}
@@ -104,7 +116,7 @@ class SacLearner:
         Raises:
             SpecError: If one is missing.
         """
-        return to_tensors(batch, self._names, self._generator.device)
+        return cloned_tensors(batch, self._names, self._generator.device)
 
     def update_critics(self, tensors: Tensors) -> tuple[Tensor, Scalars]:
         """Move the critics (and a learning encoder) towards the target, and the target after them.
@@ -157,7 +169,7 @@ class SacLearner:
         q = self.critics(torch.cat([x, action], dim=1), self.critics.frozen())
         temperature = self.temperature()
         loss = actor_loss(q, log_prob, temperature)
-        clone = clone_loss(distribution.mode, tensors["action"], self._demonstrated(tensors))
+        clone = clone_loss(distribution.mode, tensors[INTENDED], self._demonstrated(tensors))
         descend(self.actor_optimiser, loss + clone_weight * clone)
         self.policy.average.follow(self.policy.actor, self._actor_tau)
         descend(self.temperature_optimiser, temperature_loss(temperature, log_prob, self._target_entropy))

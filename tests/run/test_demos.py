@@ -1,0 +1,90 @@
+"""What demonstrations hold: disturbed motion, and what the expert intended."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from robolearn.core.errors import DataError
+from robolearn.core.specs import ActionKind, ActionPart, ActionSpec
+from robolearn.core.types import INTENDED
+from robolearn.envs.build import build_env, make_expert
+from robolearn.envs.tasks.reach import ReachConfig
+from robolearn.run.demos import check_demos, collect_demos, disturbance, with_intentions
+
+
+@pytest.fixture(scope="module")
+def episodes():
+    return {noise: _recorded(noise) for noise in (0.0, 0.3)}
+
+
+def _recorded(noise: float):
+    env = build_env(ReachConfig(observation="state"))
+    spread = disturbance(env.env_spec.action, noise)
+    try:
+        return collect_demos(env, lambda rng: make_expert(env, rng), 8, 0, spread)
+    finally:
+        env.close()
+
+
+def _actions(episodes):
+    rows = [step for episode in episodes for step in episode[:-1]]
+    return np.stack([step.action for step in rows]), np.stack([step.extra[INTENDED] for step in rows])
+
+
+def test_undisturbed_demonstrations_execute_what_is_intended(episodes):
+    executed, intended = _actions(episodes[0.0])
+    np.testing.assert_allclose(executed, intended, atol=1e-5)
+
+
+def test_noise_is_executed_and_not_intended(episodes):
+    executed, intended = _actions(episodes[0.3])
+    free = np.abs(intended) < 0.4
+    assert np.std((executed - intended)[free]) == pytest.approx(0.3, abs=0.06)
+    assert np.mean((executed - intended)[free]) == pytest.approx(0.0, abs=0.08)
+    assert all(episode[-1].success for episode in episodes[0.3])
+
+
+def test_what_is_intended_leads_back(episodes):
+    """After a push to one side the expert intends the other, so the two go against each other one step later."""
+    rows = [(a, b) for episode in episodes[0.3] for a, b in pairwise(episode[:-1])]
+    pushes = np.array([before.action - before.extra[INTENDED] for before, _ in rows])
+    change = np.array([after.extra[INTENDED] - before.extra[INTENDED] for before, after in rows])
+    assert np.corrcoef(pushes.ravel(), change.ravel())[0, 1] < -0.1
+
+
+def test_noise_spares_fingers_and_is_halved_on_joints():
+    kinds = ((ActionKind.TRANSLATION_DELTA, 3), (ActionKind.JOINT_DELTA, 2), (ActionKind.GRIPPER, 1))
+    spec = ActionSpec(parts=tuple(ActionPart(arm="arm", kind=kind, size=size) for kind, size in kinds))
+    assert disturbance(spec, 0.4).tolist() == pytest.approx([0.4, 0.4, 0.4, 0.2, 0.2, 0.0])
+
+
+def test_a_seed_gives_the_same_disturbed_demonstrations(episodes):
+    executed, intended = _actions(_recorded(0.3))
+    np.testing.assert_array_equal(executed, _actions(episodes[0.3])[0])
+    np.testing.assert_array_equal(intended, _actions(episodes[0.3])[1])
+
+
+def test_where_nothing_says_what_was_intended_it_is_what_was_executed(episodes):
+    bare = [[replace(step, extra={}) for step in episode] for episode in episodes[0.3]]
+    executed, intended = _actions(with_intentions(bare))
+    np.testing.assert_array_equal(executed, intended)
+    kept = with_intentions(episodes[0.3])
+    np.testing.assert_array_equal(_actions(kept)[1], _actions(episodes[0.3])[1])
+
+
+def test_an_expert_that_fails_is_given_up_with_numbers():
+    class Idle:
+        def act(self):
+            return np.zeros(3, np.float32)
+
+    env = build_env(ReachConfig(observation="state", max_steps=2))
+    with pytest.raises(DataError, match="1 successes"):
+        collect_demos(env, lambda rng: Idle(), 1, 0)
+    env.close()
+
+
+def test_too_few_successes_are_named(episodes):
+    with pytest.raises(DataError, match="9 successful demonstrations"):
+        check_demos(episodes[0.0], "demos.hdf5", 9)
