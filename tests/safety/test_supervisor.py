@@ -191,24 +191,6 @@ def test_a_blocked_arm_does_not_wind_up():
     assert robot.state().applied.target[0] < 0.7  # comes back at once
 
 
-def test_a_set_point_held_back_by_a_blocked_arm_is_a_motion_like_any_other():
-    """Sending what was accepted leads to the same set-points, so that executed actions reproduce an episode."""
-    tight = SafetyLimits(position_error=0.04)
-    (clipped, _, clock), (sent, _, other) = make(tight, gain=0.0), make(tight, gain=0.0)
-    rng, names = np.random.default_rng(7), list[str]()
-    start, way = clipped.state().q.copy(), np.zeros(3)
-    for _ in range(200):
-        way = np.clip(way + rng.uniform(-0.06, 0.06, 3), -0.06, 0.06)
-        clipped.command(pose(*(start + way)))
-        accepted = clipped.state().applied
-        sent.command(RobotCommand(mode=CommandMode.POSE, target=accepted.target))
-        np.testing.assert_allclose(sent.state().applied.target, accepted.target, atol=1e-9)
-        names += accepted.clipped
-        clock.wait()
-        other.wait()
-    assert names.count("position_error") > 50
-
-
 def test_tilt_stays_in_its_window():
     robot, _, clock = make(SafetyLimits(tilt_max=0.3, rotation_error=3.0))
     tilted = quat_multiply(quat_from_rotvec(np.array([1.0, 0.0, 0.0])), DOWN)
