@@ -129,7 +129,7 @@ def record(
     """Record `count` successful episodes of the task's scripted expert, disturbed by `noise` of full scale."""
     env = build_env(cfg)
     try:
-        spread = disturbance(env.env_spec.action, noise)
+        spread = disturbance(env.env_spec.action, noise) if noise > 0.0 else None
         return collect_demos(env, lambda rng: make_expert(env, rng), count, seed, spread, on_episode)
     finally:
         env.close()

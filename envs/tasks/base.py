@@ -149,7 +149,7 @@ def contact_limits(
         low: Lower corner of the tool's workspace, m in base.
         high: Upper corner, m in base.
     """
-    return SafetyLimits(workspace_low=low, workspace_high=high, position_error=0.04, wrench_max=(300.0, 30.0))
+    return SafetyLimits(workspace_low=low, workspace_high=high, position_error=0.08, wrench_max=(300.0, 30.0))
 
 
 def yaw_of(quat_wxyz: Vector) -> float:

@@ -16,7 +16,7 @@ class DemosConfig:
     """How many successful episodes to use; 0 for none."""
     path: str | None = None
     """A demonstration file; None records them from the task's scripted expert."""
-    noise: float = 0.3
+    noise: float = 0.0
     """Of what disturbs the expert's motion while it is recorded, in shares of full scale; its intention is what is cloned."""
 
     def __post_init__(self) -> None:
@@ -108,7 +108,7 @@ class RecordConfig:
     env: Any = None
     episodes: int = 20
     seed: int = 0
-    noise: float = 0.3
+    noise: float = 0.0
     """As `demos.noise` of a training run."""
     out: str = ""
     """File to write, by default `demos/<env>.hdf5`; never overwritten."""

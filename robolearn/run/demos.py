@@ -58,7 +58,7 @@ def collect_demos(
         if len(episodes) == count:
             break
         env_seed, rng = train_seed(seed, DEMO_STREAM, index), spawn(seed, DEMO_STREAM, index)
-        disturb = _disturbed(noise, spawn(seed, NOISE_STREAM, index))
+        disturb = None if noise is None else _disturbed(noise, spawn(seed, NOISE_STREAM, index))
         episode = record_episode(env, make_expert, env_seed, rng, disturb)
         if on_episode is not None:
             on_episode(episode[-1].success, len(episode) - 1)
@@ -76,10 +76,8 @@ def disturbance(spec: ActionSpec, noise: float) -> Vector:
     return np.concatenate([np.full(part.size, noise * NOISE_SHARE.get(part.kind, 1.0)) for part in spec.parts])
 
 
-def _disturbed(noise: Vector | None, rng: np.random.Generator) -> Callable[[Action], Action]:
-    """Return what turns a wanted action (A,) into the one that is sent."""
-    if noise is None:
-        return lambda action: action
+def _disturbed(noise: Vector, rng: np.random.Generator) -> Callable[[Action], Action]:
+    """Return what turns an intended action (A,) into the one that is sent."""
     return lambda action: (action + noise * rng.standard_normal(len(action))).astype(np.float32)
 
 
@@ -88,19 +86,21 @@ def record_episode(
     make_expert: Callable[[np.random.Generator], Expert],
     env_seed: int,
     rng: np.random.Generator,
-    disturb: Callable[[Action], Action] = lambda action: action,
+    disturb: Callable[[Action], Action] | None = None,
 ) -> Episode:
-    """Run the expert for one episode and return its T + 1 rows, with the executed and the intended actions.
+    """Run the expert for one episode and return its T + 1 rows, with the executed actions.
 
-    The expert sees what noise has done and leads back, and its intention is what there is to clone: demonstrations that
-    show how to recover are worth several that never leave the way (DART, arXiv:1703.09327, algorithm 1).
+    Where `disturb` changes what the expert intends, it sees what that has done and leads back; its intention is kept as
+    well, being what there is to clone: demonstrations that show how to recover are worth several that never leave the way
+    (DART, arXiv:1703.09327, algorithm 1).
     """
     obs, _ = env.reset(seed=env_seed)
     expert = make_expert(rng)
     episode: Episode = []
     while True:
         intended = expert.act()
-        following, reward, terminated, truncated, info = env.step(disturb(intended))
+        sent = intended if disturb is None else disturb(intended)
+        following, reward, terminated, truncated, info = env.step(sent)
         step = Step(
             obs=obs,
             action=info[EXECUTED],
@@ -108,7 +108,7 @@ def record_episode(
             is_first=not episode,
             success=bool(info[SUCCESS]),
             source=Source.DEMO,
-            extra={INTENDED: intended},
+            extra={} if disturb is None else {INTENDED: intended},
         )
         episode.append(step)
         obs = following
