@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -9,7 +10,7 @@ import numpy as np
 
 from robolearn.core.errors import DataError, nearest
 from robolearn.core.specs import EnvSpec
-from robolearn.core.types import Array, Obs, Source, Step
+from robolearn.core.types import Array, Obs, Source, Step, last_step
 from robolearn.data.layout import (
     DATA,
     MASK,
@@ -204,20 +205,10 @@ def _steps(columns: Columns) -> list[Step]:
         )
         for t in range(length)
     ]
-    steps.append(
-        Step(
-            obs={key: values[0] for key, values in _below(columns, "last_obs/").items()},
-            action=np.zeros_like(columns["actions"][0]),
-            rewards=dict.fromkeys(steps[-1].rewards, 0.0),
-            is_first=False,
-            is_last=True,
-            is_terminal=bool(columns["terminated"][-1]),
-            is_truncated=bool(columns["truncated"][-1]),
-            source=sources[-1],
-            policy_version=steps[-1].policy_version,
-            stamp_ns=int(columns["stamp_ns"][-1]),
-        )
-    )
+    obs = {key: values[0] for key, values in _below(columns, "last_obs/").items()}
+    last = last_step(steps[-1], obs, bool(columns["terminated"][-1]))
+    truncated, stamp_ns = bool(columns["truncated"][-1]), int(columns["stamp_ns"][-1])
+    steps.append(replace(last, is_truncated=truncated, stamp_ns=stamp_ns))
     return steps
 
 

@@ -55,11 +55,11 @@ def episode(seed: int, length: int = 4, *, terminal: bool = True, spec: EnvSpec 
                 is_terminal=last and terminal,
                 is_truncated=last and not terminal,
                 intervened=not last and t == 1,
-                success=terminal and t == length - 1,
+                success=terminal and t >= length - 1,
                 source=Source.DEMO,
                 policy_version=3,
                 stamp_ns=1000 + t,
-                extra={} if last else {"base_action": rng.normal(size=4).astype(np.float32)},
+                extra={"base_action": np.zeros(4, np.float32) if last else rng.normal(size=4).astype(np.float32)},
             )
         )
     return rows

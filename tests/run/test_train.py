@@ -74,6 +74,17 @@ def test_a_run_without_cameras_trains_from_state(tmp_path, capsys):
     assert (tmp_path / "blind" / "report.html").is_file()
 
 
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+def test_a_run_from_a_recorded_file_is_the_run_that_records_by_itself(noise, tmp_path):
+    file = tmp_path / "demos.hdf5"
+    recording = [word for word in SMALL if word.startswith("env")]
+    assert main(["record", *recording, "episodes=2", f"noise={noise}", f"out={file}"]) == 0
+    small = [*SMALL, "max_env_steps=60", "evaluation.videos=0", f"root={tmp_path}"]
+    assert main(["train", *small, f"demos.path={file}", "name=read"]) == 0
+    assert main(["train", *small, f"demos.noise={noise}", "name=recorded"]) == 0
+    assert metrics(tmp_path / "read") == metrics(tmp_path / "recorded")
+
+
 def test_evaluate_ends_with_one_json_object(finished, capsys):
     assert main(["evaluate", f"run={finished}", "episodes=3", "envs=2", "videos=0"]) == 0
     summary = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
