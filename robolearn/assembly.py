@@ -23,7 +23,7 @@ from robolearn.log.sinks import JsonlSink, TensorBoardSink
 from robolearn.nn.memory import keep_freed_memory
 from robolearn.replay import Replay
 from robolearn.run.config import EvaluateConfig, RecordConfig, TrainConfig
-from robolearn.run.demos import Episode, check_demos, collect_demos, disturbance, with_intentions
+from robolearn.run.demos import Episode, check_demos, collect_demos, disturbance
 from robolearn.run.directory import RunDirectory, write_json
 from robolearn.run.evaluate import Evaluation, evaluate
 from robolearn.run.finish import film_episodes, finish
@@ -120,7 +120,7 @@ def load_demos(cfg: TrainConfig, spec: EnvSpec, run: RunDirectory) -> list[Episo
         episodes = record(cfg.env, cfg.demos.count, cfg.seed, cfg.demos.noise)
     if spec.pixel_keys:
         contact_sheet(episodes, run.path / "demos.png")
-    return with_intentions(episodes)
+    return episodes
 
 
 def record(

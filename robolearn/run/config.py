@@ -17,11 +17,13 @@ class DemosConfig:
     path: str | None = None
     """A demonstration file; None records them from the task's scripted expert."""
     noise: float = 0.0
-    """Of what disturbs the expert's motion while it is recorded, in shares of full scale; its intention is what is cloned."""
+    """Of what disturbs the expert's motion while it is recorded, in shares of full scale; its intention is what is cloned.
+    Demonstrations from a file are as disturbed as they were recorded."""
 
     def __post_init__(self) -> None:
-        if self.count < 0 or self.noise < 0.0:
-            raise ConfigError("demos", expected="count and noise of 0 or more", got=self)
+        if self.count < 0:
+            raise ConfigError("demos.count", expected="0 or more", got=self.count)
+        _check_noise("demos.noise", self.noise)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -112,3 +114,11 @@ class RecordConfig:
     """As `demos.noise` of a training run."""
     out: str = ""
     """File to write, by default `demos/<env>.hdf5`; never overwritten."""
+
+    def __post_init__(self) -> None:
+        _check_noise("noise", self.noise)
+
+
+def _check_noise(name: str, noise: float) -> None:
+    if not noise >= 0.0:
+        raise ConfigError(name, expected="0 or more, in shares of full scale", got=noise)

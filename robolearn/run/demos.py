@@ -133,10 +133,8 @@ def check_demos(episodes: Sequence[Episode], where: str, count: int) -> list[Epi
     return wins
 
 
-def with_intentions(episodes: Sequence[Episode]) -> list[Episode]:
-    """Return episodes that say what was intended in every step: what was executed, where they do not."""
-    return [[_with_intention(step) for step in episode] for episode in episodes]
-
-
-def _with_intention(step: Step) -> Step:
-    return step if INTENDED in step.extra else replace(step, extra={**step.extra, INTENDED: step.action})
+def with_intentions(steps: Sequence[Step]) -> list[Step]:
+    """Return steps that all say what was intended: what was executed, where they do not."""
+    return [
+        step if INTENDED in step.extra else replace(step, extra={**step.extra, INTENDED: step.action}) for step in steps
+    ]

@@ -12,7 +12,6 @@ from robolearn.core.protocols import Policy
 from robolearn.core.rng import rng_state, set_rng_state
 from robolearn.core.types import (
     EXECUTED,
-    INTENDED,
     INTERVENED,
     SUCCESS,
     Action,
@@ -129,7 +128,7 @@ class Rollout:
                 success=bool(success[row]),
                 source=Source.INTERVENTION if intervened[row] else self._source,
                 policy_version=policy_version,
-                extra={INTENDED: executed[row].copy(), **{name: value[row] for name, value in decision.extras.items()}},
+                extra={name: value[row] for name, value in decision.extras.items()},
             )
             tick.steps[row] = [step]
             if done[row]:

@@ -19,7 +19,7 @@ from robolearn.core.types import Mode
 from robolearn.log.sinks import Sink
 from robolearn.replay import Replay
 from robolearn.run.config import TrainConfig
-from robolearn.run.demos import DEMO_STREAM, Episode
+from robolearn.run.demos import DEMO_STREAM, Episode, with_intentions
 from robolearn.run.directory import RunDirectory
 from robolearn.run.evaluate import Evaluation, evaluate
 from robolearn.run.rollout import EpisodeEnd, Rollout, VectorEnv
@@ -128,13 +128,13 @@ class Trainer:
     def _store_demos(self) -> None:
         with self.watch.running("demos"):
             for episode in self.parts.demos():
-                self.replay.put(episode, DEMO_STREAM)
+                self.replay.put(with_intentions(episode), DEMO_STREAM)
 
     def _collect(self, steps: int) -> None:
         for _ in range(0, steps, self._rollout.size):
             tick = self._rollout.step(policy_version=self.updates)
             for stream, rows in tick.steps.items():
-                self.replay.put(rows, stream)
+                self.replay.put(with_intentions(rows), stream)
             self.env_steps += len(tick.steps)
             for end in tick.ended:
                 self.episodes += 1

@@ -110,7 +110,7 @@ class CartesianLimiter:
         here = _triple(measured.position)
         led = _lead(reached.position, here, self._limits.position_error, clamp(here, self._low, self._high))
         if led is not reached.position:
-            moved, broken = self._step(track, led, dt)
+            moved, broken = self._step(track, led, dt)  # a motion like any other, or, where rates forbid it, a rest
             return rest(led, self._low, self._high) if broken else moved, (*names, "position_error")
         return reached, names
 

@@ -35,7 +35,7 @@ def _actions(episodes):
 
 def test_undisturbed_demonstrations_execute_what_is_intended(episodes):
     assert all(INTENDED not in step.extra for episode in episodes[0.0] for step in episode)
-    executed, intended = _actions(with_intentions(episodes[0.0]))
+    executed, intended = _actions([with_intentions(episode) for episode in episodes[0.0]])
     np.testing.assert_array_equal(executed, intended)
 
 
@@ -69,9 +69,9 @@ def test_a_seed_gives_the_same_disturbed_demonstrations(episodes):
 
 def test_where_nothing_says_what_was_intended_it_is_what_was_executed(episodes):
     bare = [[replace(step, extra={}) for step in episode] for episode in episodes[0.3]]
-    executed, intended = _actions(with_intentions(bare))
+    executed, intended = _actions([with_intentions(episode) for episode in bare])
     np.testing.assert_array_equal(executed, intended)
-    kept = with_intentions(episodes[0.3])
+    kept = [with_intentions(episode) for episode in episodes[0.3]]
     np.testing.assert_array_equal(_actions(kept)[1], _actions(episodes[0.3])[1])
 
 

@@ -152,6 +152,8 @@ def test_sigterm_checkpoints_and_exits_cleanly(tmp_path):
         (["train", "env.image_size=4"], "image_size"),
         (["train", "env.cameras=[front,side]"], "wrist"),
         (["train", "resume=/nowhere/at/all"], "config.yaml"),
+        (["train", "demos.noise=-0.3"], "demos.noise"),
+        (["record", "noise=-0.3"], "noise"),
         (["evaluate", "run=/nowhere/at/all"], "config.yaml"),
         (["show", "/nowhere/at/all.hdf5"], "/nowhere/at/all.hdf5"),
         (["trian"], "did you mean train"),
