@@ -12,10 +12,11 @@ from typing import Any, cast
 from robolearn import checkpoint
 from robolearn.core.clock import Every
 from robolearn.core.learning import Plan, Progress
+from robolearn.core.mirror import Mirror
 from robolearn.core.protocols import Agent
 from robolearn.core.rng import CHECK_SEEDS, EVAL_SEEDS, rng_state, set_rng_state, spawn, train_seed
 from robolearn.core.specs import EnvSpec
-from robolearn.core.types import Mode
+from robolearn.core.types import Mode, Step
 from robolearn.log.sinks import Sink
 from robolearn.replay import Replay
 from robolearn.run.config import TrainConfig
@@ -29,6 +30,8 @@ from robolearn.run.stopwatch import Stopwatch
 logger = logging.getLogger(__name__)
 
 LEARN = "rl"
+MIRRORED_STREAMS = 2_000_000
+"""Added to the number of a stream for the mirror image of its steps."""
 TRAINING = ("demos", "bc", LEARN)
 """Names on the stopwatch whose sum is the training time."""
 
@@ -63,6 +66,7 @@ class Trainer:
         self.run_dir = run
         self.agent = parts.agent
         self.replay = parts.replay
+        self._mirror = Mirror(parts.spec) if cfg.mirror else None
         self.watch = Stopwatch()
         self.rule = StopRule(threshold=cfg.evaluation.threshold, consecutive=cfg.evaluation.consecutive)
         self.milestones: dict[str, Mapping[str, float]] = {}
@@ -128,17 +132,24 @@ class Trainer:
     def _store_demos(self) -> None:
         with self.watch.running("demos"):
             for episode in self.parts.demos():
-                self.replay.put(with_intentions(episode), DEMO_STREAM)
+                self._put(episode, DEMO_STREAM)
 
     def _collect(self, steps: int) -> None:
         for _ in range(0, steps, self._rollout.size):
             tick = self._rollout.step(policy_version=self.updates)
             for stream, rows in tick.steps.items():
-                self.replay.put(with_intentions(rows), stream)
+                self._put(rows, stream)
             self.env_steps += len(tick.steps)
             for end in tick.ended:
                 self.episodes += 1
                 self._log_episode(end)
+
+    def _put(self, steps: Sequence[Step], stream: int) -> None:
+        """Store consecutive steps of a stream, and beside them their mirror image, if there is to be one."""
+        whole = with_intentions(steps)
+        self.replay.put(whole, stream)
+        if self._mirror is not None:
+            self.replay.put(self._mirror.steps(whole), stream + MIRRORED_STREAMS)
 
     def _update(self, plan: Plan) -> None:
         if plan.batch is None:
@@ -239,4 +250,5 @@ class Trainer:
             self._rollout.restore(state["rollout"])
         else:
             self._rollout.restart(state["rollout"])
-            self.env_steps = max(self.env_steps, self.replay.rows().get("online", 0))
+            stored = self.replay.rows().get("online", 0) // (1 if self._mirror is None else 2)
+            self.env_steps = max(self.env_steps, stored)
