@@ -52,6 +52,9 @@ class EnvConfig:
     """`images`, `state` (what only a simulation knows) or `both`; proprioception is always there."""
     proprio: list[str] | None = None
     """Keys of `robolearn.envs.proprio.FEATURES`; None for what suits the robot."""
+    symmetric: bool = False
+    """Whether the scene, the cameras and the task are their own mirror image, left for right: an episode's mirror image could
+    then have happened as well, and `mirror` of a training run learns from both."""
     safety: SafetyLimits = field(default_factory=SafetyLimits)
 
     def __post_init__(self) -> None:

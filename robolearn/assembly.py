@@ -12,6 +12,7 @@ from typing import Any
 from robolearn import checkpoint, config
 from robolearn.agents.config import AgentConfig
 from robolearn.core.errors import ConfigError
+from robolearn.core.mirror import Mirror
 from robolearn.core.protocols import Agent
 from robolearn.core.specs import ArraySpec, EnvSpec
 from robolearn.core.types import INTENDED
@@ -99,6 +100,7 @@ def make_trainer(
         check_envs=check_envs,
         demos=lambda: load_demos(cfg, spec, run),
         replay=closing(replay),
+        mirror=make_mirror(cfg, spec),
         config_yaml=run.config.read_text(),
     )
     metrics = JsonlSink(run.metrics)
@@ -108,6 +110,17 @@ def make_trainer(
         if cfg.resume_mode == "exact":
             metrics.truncate_to(trainer.logged)
     return trainer
+
+
+def make_mirror(cfg: TrainConfig, spec: EnvSpec) -> Mirror | None:
+    """Return what gives the mirror image of episodes; None where there is to be none, or none is known."""
+    if not (cfg.mirror and cfg.env.symmetric):
+        return None
+    try:
+        return Mirror(spec)
+    except ConfigError as error:
+        logger.info("learning without mirror images: %s", error)
+        return None
 
 
 def load_demos(cfg: TrainConfig, spec: EnvSpec, run: RunDirectory) -> list[Episode]:

@@ -41,6 +41,7 @@ WOOD, FRONT, RED = (0.5, 0.33, 0.2), (0.88, 0.76, 0.56), (0.85, 0.16, 0.12)
 class DrawerConfig(EnvConfig):
     """Pull a drawer open."""
 
+    symmetric: bool = True
     action: str = "xyz"
     max_steps: int = 50
     chest_range: float = 0.08

@@ -28,6 +28,7 @@ GRIP = 0.17
 class LiftConfig(TwoArmConfig):
     """Lift a bar with two arms."""
 
+    symmetric: bool = True
     spread: float = 0.05
     """The bar's middle starts within this of the table's middle, along each axis, m."""
     yaw: float = 0.25

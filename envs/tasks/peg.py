@@ -58,6 +58,7 @@ def workspace() -> SafetyLimits:
 class PegConfig(EnvConfig):
     """Insert a peg with a square cross-section of 20 mm."""
 
+    symmetric: bool = True
     action: str = "xyz_yaw"
     translation_scale: float = 0.015
     """m per step at |action| = 1."""

@@ -35,6 +35,7 @@ def workspace() -> SafetyLimits:
 class PickCubeConfig(EnvConfig):
     """Lift a cube from the table."""
 
+    symmetric: bool = True
     cube_range: float = 0.2
     """Edge of the square in which the cube starts, m."""
     yaw: float = math.pi

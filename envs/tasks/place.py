@@ -39,6 +39,7 @@ RED, GREEN, CREAM = (0.85, 0.16, 0.12), (0.1, 0.5, 0.25), (0.93, 0.9, 0.8)
 class PlaceConfig(EnvConfig):
     """Put a cube into a bin."""
 
+    symmetric: bool = True
     max_steps: int = 60
     translation_scale: float = 0.03
     """m per step at |action| = 1."""

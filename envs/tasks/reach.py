@@ -25,6 +25,7 @@ CENTRE = (0.5, 0.0, 0.16)
 class ReachConfig(EnvConfig):
     """Touch a ball with the tool."""
 
+    symmetric: bool = True
     action: str = "xyz"
     max_steps: int = 30
     target_range: float = 0.24

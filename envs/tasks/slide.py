@@ -49,6 +49,7 @@ def behind_line() -> SafetyLimits:
 class SlideConfig(EnvConfig):
     """Slide a puck to a goal out of reach."""
 
+    symmetric: bool = True
     action: str = "xyz_yaw"
     translation_scale: float = 0.05
     max_steps: int = 40

@@ -36,6 +36,7 @@ RED, GREEN = (0.85, 0.16, 0.12), (0.1, 0.6, 0.25)
 class StackConfig(EnvConfig):
     """Put a cube on another."""
 
+    symmetric: bool = True
     max_steps: int = 60
     translation_scale: float = 0.025
     """m per step at |action| = 1."""

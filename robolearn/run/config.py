@@ -67,9 +67,9 @@ class TrainConfig:
     """`exact` rolls back to the checkpoint and recomputes; `keep` keeps every finished episode (robot)."""
     demos: DemosConfig = field(default_factory=DemosConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
-    mirror: bool = False
-    """Also learn from the mirror image of every episode, demonstrations too. For scenes whose cameras, arm and task are the
-    same on the left and on the right; raises where the mirror image of an observation or action is not known."""
+    mirror: bool = True
+    """Also learn from the mirror image of every episode, demonstrations too, where `env.symmetric` says that it could have
+    happened."""
     envs: int = 1
     """Training envs stepped side by side."""
     processes: bool = False

@@ -47,6 +47,8 @@ class TrainParts:
     demos: Callable[[], Sequence[Episode]]
     """Called once, at the start of a fresh run."""
     replay: Replay
+    mirror: Mirror | None
+    """Gives the mirror image of every episode, to be learned from as well."""
     config_yaml: str
 
 
@@ -66,7 +68,6 @@ class Trainer:
         self.run_dir = run
         self.agent = parts.agent
         self.replay = parts.replay
-        self._mirror = Mirror(parts.spec) if cfg.mirror else None
         self.watch = Stopwatch()
         self.rule = StopRule(threshold=cfg.evaluation.threshold, consecutive=cfg.evaluation.consecutive)
         self.milestones: dict[str, Mapping[str, float]] = {}
@@ -148,8 +149,8 @@ class Trainer:
         """Store consecutive steps of a stream, and beside them their mirror image, if there is to be one."""
         whole = with_intentions(steps)
         self.replay.put(whole, stream)
-        if self._mirror is not None:
-            self.replay.put(self._mirror.steps(whole), stream + MIRRORED_STREAMS)
+        if self.parts.mirror is not None:
+            self.replay.put(self.parts.mirror.steps(whole), stream + MIRRORED_STREAMS)
 
     def _update(self, plan: Plan) -> None:
         if plan.batch is None:
@@ -250,5 +251,5 @@ class Trainer:
             self._rollout.restore(state["rollout"])
         else:
             self._rollout.restart(state["rollout"])
-            stored = self.replay.rows().get("online", 0) // (1 if self._mirror is None else 2)
+            stored = self.replay.rows().get("online", 0) // (1 if self.parts.mirror is None else 2)
             self.env_steps = max(self.env_steps, stored)
