@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from robolearn.log.sinks import JsonlSink, TensorBoardSink
 from robolearn.nn.memory import keep_freed_memory
 from robolearn.replay import Replay
 from robolearn.run.config import EvaluateConfig, RecordConfig, TrainConfig
-from robolearn.run.demos import Episode, check_demos, collect_demos, disturbance
+from robolearn.run.demos import Episode, Nudges, check_demos, collect_demos
 from robolearn.run.directory import RunDirectory, write_json
 from robolearn.run.evaluate import Evaluation, evaluate
 from robolearn.run.finish import film_episodes, finish
@@ -130,20 +131,20 @@ def load_demos(cfg: TrainConfig, spec: EnvSpec, run: RunDirectory) -> list[Episo
     if cfg.demos.path is not None:
         episodes = check_demos(list(read_demos(Path(cfg.demos.path), spec)), cfg.demos.path, cfg.demos.count)
     else:
-        episodes = record(cfg.env, cfg.demos.count, cfg.seed, cfg.demos.noise)
+        episodes = record(cfg.env, cfg.demos.count, cfg.seed, cfg.demos.nudge)
     if spec.pixel_keys:
         contact_sheet(episodes, run.path / "demos.png")
     return episodes
 
 
 def record(
-    cfg: EnvConfig, count: int, seed: int, noise: float, on_episode: Callable[[bool, int], None] | None = None
+    cfg: EnvConfig, count: int, seed: int, nudge: float, on_episode: Callable[[bool, int], None] | None = None
 ) -> list[Episode]:
-    """Record `count` successful episodes of the task's scripted expert, disturbed by `noise` of full scale."""
+    """Record `count` successful episodes of the task's scripted expert, nudged with a chance of `nudge` a step."""
     env = build_env(cfg)
     try:
-        spread = disturbance(env.env_spec.action, noise) if noise > 0.0 else None
-        return collect_demos(env, lambda rng: make_expert(env, rng), count, seed, spread, on_episode)
+        nudges = partial(Nudges, env.env_spec.action, nudge) if nudge > 0.0 else None
+        return collect_demos(env, lambda rng: make_expert(env, rng), count, seed, nudges, on_episode)
     finally:
         env.close()
 
@@ -157,7 +158,7 @@ def record_file(cfg: RecordConfig, out: Path, on_episode: Callable[[bool, int], 
     env = build_env(cfg.env)
     spec = env.env_spec
     env.close()
-    write_demos(out, spec, record(cfg.env, cfg.episodes, cfg.seed, cfg.noise, on_episode), env=asdict(cfg.env))
+    write_demos(out, spec, record(cfg.env, cfg.episodes, cfg.seed, cfg.nudge, on_episode), env=asdict(cfg.env))
 
 
 def evaluate_run(cfg: EvaluateConfig, on_episode: Callable[[EpisodeEnd], None] | None = None) -> Evaluation:

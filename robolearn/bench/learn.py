@@ -39,7 +39,7 @@ SETTINGS = {
     "default": Setting(("env=pick_cube",), 120.0, 5),
     "rlpd": Setting(("experiment=pick_cube_rlpd",), 180.0, 3),
     "push": _suite("push", 300.0),
-    "slide": _suite("slide", 300.0, "demos.noise=0"),
+    "slide": _suite("slide", 300.0),
     "place": _suite("place", 300.0),
     "drawer": Setting(("env=drawer",), 300.0, 3),
     "lever": Setting(("env=lever",), 300.0, 3),

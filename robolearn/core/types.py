@@ -27,7 +27,7 @@ SUCCESS = "success"
 REWARD_TERMS = "reward_terms"
 
 INTENDED = "intended"
-"""Of `Step.extra`: the action (A,) that was wanted before noise disturbed it, which is what to clone; elsewhere `action`."""
+"""Of `Step.extra`: the action (A,) that was wanted before something disturbed it, which is what to clone; elsewhere `action`."""
 
 CarryT = TypeVar("CarryT")
 

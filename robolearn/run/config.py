@@ -16,14 +16,14 @@ class DemosConfig:
     """How many successful episodes to use; 0 for none."""
     path: str | None = None
     """A demonstration file; None records them from the task's scripted expert."""
-    noise: float = 0.0
-    """Of what disturbs the expert's motion while it is recorded, in shares of full scale; its intention is what is cloned.
+    nudge: float = 0.0
+    """Chance, at each step, that the expert is nudged off its way for a few steps; its intention is what is cloned.
     Demonstrations from a file are as disturbed as they were recorded."""
 
     def __post_init__(self) -> None:
         if self.count < 0:
             raise ConfigError("demos.count", expected="0 or more", got=self.count)
-        _check_noise("demos.noise", self.noise)
+        _check_chance("demos.nudge", self.nudge)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -113,15 +113,15 @@ class RecordConfig:
     env: Any = None
     episodes: int = 20
     seed: int = 0
-    noise: float = 0.0
-    """As `demos.noise` of a training run."""
+    nudge: float = 0.0
+    """As `demos.nudge` of a training run."""
     out: str = ""
     """File to write, by default `demos/<env>.hdf5`; never overwritten."""
 
     def __post_init__(self) -> None:
-        _check_noise("noise", self.noise)
+        _check_chance("nudge", self.nudge)
 
 
-def _check_noise(name: str, noise: float) -> None:
-    if not noise >= 0.0:
-        raise ConfigError(name, expected="0 or more, in shares of full scale", got=noise)
+def _check_chance(name: str, chance: float) -> None:
+    if not 0.0 <= chance <= 1.0:
+        raise ConfigError(name, expected="a chance in [0, 1]", got=chance)

@@ -14,14 +14,17 @@ from robolearn.core.specs import ActionKind, ActionSpec
 from robolearn.core.types import EXECUTED, INTENDED, SUCCESS, Action, Source, Step, last_step
 
 Episode = list[Step]
+Disturbance = Callable[[Action], Action]
+"""Turns an intended action (A,) into the one that is sent."""
 DEMO_STREAM = 1_000_003
 """Stream number of demonstrations in replay and in seeds, apart from every env row."""
-NOISE_STREAM = 1_000_004
-"""Stream number of the noise that disturbs demonstrations."""
+NUDGE_STREAM = 1_000_004
+"""Stream number of the nudges that disturb demonstrations."""
 MAX_TRIES = 20
 """Episodes tried per demonstration wanted before an expert is given up."""
-NOISE_SHARE = {ActionKind.GRIPPER: 0.0, ActionKind.JOINT_DELTA: 0.5}
-"""How much of the noise the parts of an action get, all of it unless named here: fingers none, and joints add up at the tool."""
+REACH = {ActionKind.GRIPPER: 0.0, ActionKind.JOINT_DELTA: 0.5}
+"""How far a nudge goes, in shares of full scale, by part of an action; 1 unless named here: fingers get none, and joints add up at
+the tool."""
 
 
 class Expert(Protocol):
@@ -37,7 +40,7 @@ def collect_demos(
     make_expert: Callable[[np.random.Generator], Expert],
     count: int,
     seed: int,
-    noise: Vector | None = None,
+    nudges: Callable[[np.random.Generator], Disturbance] | None = None,
     on_episode: Callable[[bool, int], None] | None = None,
 ) -> list[Episode]:
     """Record `count` successful episodes; failed ones are thrown away.
@@ -47,7 +50,7 @@ def collect_demos(
         make_expert: Called after each reset with the expert's own randomness.
         count: Successful episodes wanted.
         seed: Run seed; env seeds are drawn from the training range.
-        noise: Standard deviation (A,) of what disturbs the expert's actions, as `disturbance` returns it; None for nothing.
+        nudges: Makes what disturbs the expert's actions in one episode; None for nothing.
         on_episode: Called with (success, length) after each try.
 
     Raises:
@@ -58,7 +61,7 @@ def collect_demos(
         if len(episodes) == count:
             break
         env_seed, rng = train_seed(seed, DEMO_STREAM, index), spawn(seed, DEMO_STREAM, index)
-        disturb = None if noise is None else _disturbed(noise, spawn(seed, NOISE_STREAM, index))
+        disturb = None if nudges is None else nudges(spawn(seed, NUDGE_STREAM, index))
         episode = record_episode(env, make_expert, env_seed, rng, disturb)
         if on_episode is not None:
             on_episode(episode[-1].success, len(episode) - 1)
@@ -71,14 +74,33 @@ def collect_demos(
     return episodes
 
 
-def disturbance(spec: ActionSpec, noise: float) -> Vector:
-    """Return the standard deviation (A,) of noise of `noise` of full scale on an action's motion parts."""
-    return np.concatenate([np.full(part.size, noise * NOISE_SHARE.get(part.kind, 1.0)) for part in spec.parts])
+class Nudges:
+    """Pushes an expert off its way now and then: for a few steps, one random motion is added to what it does.
 
+    What it does to get back is what a policy has to know that is off the way itself. Noise that is new at every step only
+    shakes an arm; to lead it off by several centimetres, it must be so large that nothing delicate succeeds.
+    """
 
-def _disturbed(noise: Vector, rng: np.random.Generator) -> Callable[[Action], Action]:
-    """Return what turns an intended action (A,) into the one that is sent."""
-    return lambda action: (action + noise * rng.standard_normal(len(action))).astype(np.float32)
+    LONGEST = 5
+    """Steps; the shortest is 1."""
+
+    def __init__(self, spec: ActionSpec, chance: float, rng: np.random.Generator) -> None:
+        """Nudge the motion parts of actions; `chance` is that of a nudge to begin, at each step without one."""
+        self._reach = np.concatenate([np.full(part.size, REACH.get(part.kind, 1.0)) for part in spec.parts])
+        self._chance, self._rng = chance, rng
+        self._push, self._left = np.zeros(spec.size), 0
+
+    def __call__(self, action: Action) -> Action:
+        """Return what to send for an intended action (A,)."""
+        if self._left == 0 and self._rng.random() < self._chance:
+            self._push, self._left = (
+                self._rng.uniform(-self._reach, self._reach),
+                int(self._rng.integers(self.LONGEST)) + 1,
+            )
+        if self._left == 0:
+            return action
+        self._left -= 1
+        return np.clip(action + self._push, -1.0, 1.0).astype(np.float32)
 
 
 def record_episode(
@@ -86,7 +108,7 @@ def record_episode(
     make_expert: Callable[[np.random.Generator], Expert],
     env_seed: int,
     rng: np.random.Generator,
-    disturb: Callable[[Action], Action] | None = None,
+    disturb: Disturbance | None = None,
 ) -> Episode:
     """Run the expert for one episode and return its T + 1 rows, with the executed actions.
 

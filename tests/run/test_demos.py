@@ -1,7 +1,8 @@
 """What demonstrations hold: disturbed motion, and what the expert intended."""
 
 from dataclasses import replace
-from itertools import pairwise
+from functools import partial
+from itertools import groupby, pairwise
 
 import numpy as np
 import pytest
@@ -11,19 +12,19 @@ from robolearn.core.specs import ActionKind, ActionPart, ActionSpec
 from robolearn.core.types import INTENDED
 from robolearn.envs.build import build_env, make_expert
 from robolearn.envs.tasks.reach import ReachConfig
-from robolearn.run.demos import check_demos, collect_demos, disturbance, with_intentions
+from robolearn.run.demos import Nudges, check_demos, collect_demos, with_intentions
 
 
 @pytest.fixture(scope="module")
 def episodes():
-    return {noise: _recorded(noise) for noise in (0.0, 0.3)}
+    return {chance: _recorded(chance) for chance in (0.0, 0.3)}
 
 
-def _recorded(noise: float):
+def _recorded(chance: float):
     env = build_env(ReachConfig(observation="state"))
-    spread = disturbance(env.env_spec.action, noise) if noise else None
+    nudges = partial(Nudges, env.env_spec.action, chance) if chance else None
     try:
-        return collect_demos(env, lambda rng: make_expert(env, rng), 8, 0, spread)
+        return collect_demos(env, lambda rng: make_expert(env, rng), 8, 0, nudges)
     finally:
         env.close()
 
@@ -39,11 +40,11 @@ def test_undisturbed_demonstrations_execute_what_is_intended(episodes):
     np.testing.assert_array_equal(executed, intended)
 
 
-def test_noise_is_executed_and_not_intended(episodes):
+def test_a_nudge_is_executed_and_not_intended(episodes):
     executed, intended = _actions(episodes[0.3])
-    free = np.abs(intended) < 0.4
-    assert np.std((executed - intended)[free]) == pytest.approx(0.3, abs=0.06)
-    assert np.mean((executed - intended)[free]) == pytest.approx(0.0, abs=0.08)
+    nudged = np.abs(executed - intended).max(axis=-1) > 0.02
+    assert nudged.mean() == pytest.approx(0.56, abs=0.15), "3 steps with one, on average, after 2.3 without"
+    assert np.abs(executed - intended).max() > 0.7
     assert all(episode[-1].success for episode in episodes[0.3])
 
 
@@ -55,10 +56,29 @@ def test_what_is_intended_leads_back(episodes):
     assert np.corrcoef(pushes.ravel(), change.ravel())[0, 1] < -0.1
 
 
-def test_noise_spares_fingers_and_is_halved_on_joints():
+def test_a_nudge_lasts_one_to_five_steps_and_is_the_same_all_the_while():
+    spec = ActionSpec(parts=(ActionPart(arm="arm", kind=ActionKind.TRANSLATION_DELTA, size=3),))
+    nudge = Nudges(spec, 0.2, np.random.default_rng(0))
+    sent = [tuple(nudge(np.zeros(3, np.float32)).tolist()) for _ in range(3000)]
+    runs = [(push, len(list(steps))) for push, steps in groupby(sent)]
+    lengths = [length for push, length in runs if any(push)]
+    assert set(lengths) == {1, 2, 3, 4, 5}
+    assert np.mean(lengths) == pytest.approx(3.0, abs=0.3)
+    assert np.mean([length for push, length in runs if not any(push)]) == pytest.approx(5.0, abs=0.8)
+
+
+def test_a_nudge_spares_fingers_and_is_halved_on_joints():
     kinds = ((ActionKind.TRANSLATION_DELTA, 3), (ActionKind.JOINT_DELTA, 2), (ActionKind.GRIPPER, 1))
     spec = ActionSpec(parts=tuple(ActionPart(arm="arm", kind=kind, size=size) for kind, size in kinds))
-    assert disturbance(spec, 0.4).tolist() == pytest.approx([0.4, 0.4, 0.4, 0.2, 0.2, 0.0])
+    nudge = Nudges(spec, 1.0, np.random.default_rng(0))
+    furthest = np.abs([nudge(np.zeros(6, np.float32)) for _ in range(1000)]).max(axis=0)
+    np.testing.assert_allclose(furthest, [1.0, 1.0, 1.0, 0.5, 0.5, 0.0], atol=0.03)
+
+
+def test_what_is_sent_stays_an_action():
+    spec = ActionSpec(parts=(ActionPart(arm="arm", kind=ActionKind.TRANSLATION_DELTA, size=3),))
+    nudge = Nudges(spec, 1.0, np.random.default_rng(0))
+    assert max(np.abs(nudge(np.ones(3, np.float32))).max() for _ in range(50)) == 1.0
 
 
 def test_a_seed_gives_the_same_disturbed_demonstrations(episodes):

@@ -74,14 +74,14 @@ def test_a_run_without_cameras_trains_from_state(tmp_path, capsys):
     assert (tmp_path / "blind" / "report.html").is_file()
 
 
-@pytest.mark.parametrize("noise", [0.0, 0.3])
-def test_a_run_from_a_recorded_file_is_the_run_that_records_by_itself(noise, tmp_path):
+@pytest.mark.parametrize("nudge", [0.0, 0.3])
+def test_a_run_from_a_recorded_file_is_the_run_that_records_by_itself(nudge, tmp_path):
     file = tmp_path / "demos.hdf5"
     recording = [word for word in SMALL if word.startswith("env")]
-    assert main(["record", *recording, "episodes=2", f"noise={noise}", f"out={file}"]) == 0
+    assert main(["record", *recording, "episodes=2", f"nudge={nudge}", f"out={file}"]) == 0
     small = [*SMALL, "max_env_steps=60", "evaluation.videos=0", f"root={tmp_path}"]
     assert main(["train", *small, f"demos.path={file}", "name=read"]) == 0
-    assert main(["train", *small, f"demos.noise={noise}", "name=recorded"]) == 0
+    assert main(["train", *small, f"demos.nudge={nudge}", "name=recorded"]) == 0
     assert metrics(tmp_path / "read") == metrics(tmp_path / "recorded")
 
 
@@ -152,8 +152,8 @@ def test_sigterm_checkpoints_and_exits_cleanly(tmp_path):
         (["train", "env.image_size=4"], "image_size"),
         (["train", "env.cameras=[front,side]"], "wrist"),
         (["train", "resume=/nowhere/at/all"], "config.yaml"),
-        (["train", "demos.noise=-0.3"], "demos.noise"),
-        (["record", "noise=-0.3"], "noise"),
+        (["train", "demos.nudge=1.3"], "demos.nudge"),
+        (["record", "nudge=-0.3"], "nudge"),
         (["evaluate", "run=/nowhere/at/all"], "config.yaml"),
         (["show", "/nowhere/at/all.hdf5"], "/nowhere/at/all.hdf5"),
         (["trian"], "did you mean train"),
