@@ -8,7 +8,6 @@ import gymnasium as gym
 import numpy as np
 
 from robolearn.core.errors import DataError
-from robolearn.core.geometry import Vector
 from robolearn.core.rng import spawn, train_seed
 from robolearn.core.specs import ActionKind, ActionSpec
 from robolearn.core.types import EXECUTED, INTENDED, SUCCESS, Action, Source, Step, last_step
