@@ -24,7 +24,7 @@ HALF = (0.075, 0.08, 0.0325)
 BOARD = 0.005
 """Half the thickness of its boards, m."""
 GAP = 0.056
-"""Between the front of the drawer and the bar of its handle, m: room for the fingers at any angle, and for a tremor."""
+"""Between the front of the drawer and the bar of its handle, m: room for the fingers at any angle."""
 BAR = (0.006, 0.045, 0.008)
 """Half edges of the bar of the handle, m."""
 HANDLE = (HALF[0] + BOARD + GAP + BAR[0], 0.0, 0.045)

@@ -47,7 +47,7 @@ class Goal:
 
 
 class CartesianExpert(abc.ABC):
-    """Steers tools to goals that depend on the present state only, at a smooth and slightly random speed.
+    """Steers tools to goals that depend on the present state only, at a smooth speed that is random from episode to episode.
 
     An arm that is commanded by joint deltas gets those that lead its tool the same way.
     """
@@ -56,12 +56,6 @@ class CartesianExpert(abc.ABC):
     """Share of the remaining way taken in one step, near the goal."""
     PICKUP = 0.35
     """Growth of the speed from step to step, as a share of full speed."""
-    TREMOR = 0.15
-    """Standard deviation of the noise on every motion part of an action, of full scale. A hand is not steady either, and
-    demonstrations that show how to get back on the way are worth several that never leave it (arXiv:1703.09327)."""
-
-    JOINT_TREMOR = 0.08
-    """The same on joint deltas, several of which add up at the tool."""
     STEP = 0.04
     """Longest step, m, of the tool of an arm that is commanded by joint deltas."""
     TURN = 0.2
@@ -73,11 +67,8 @@ class CartesianExpert(abc.ABC):
         self._codec = ActionCodec(env.env_spec.action, {name: arm.spec for name, arm in arms.items()})
         self._full = float(rng.uniform(0.75, 1.0))
         self._pace = 0.0
-        self._rng = rng
         parts = self._codec.spec.parts
         self._scales = {(part.arm, part.kind): part.scale for part in parts}
-        tremor = {ActionKind.GRIPPER: 0.0, ActionKind.JOINT_DELTA: self.JOINT_TREMOR}
-        self._tremor = np.concatenate([np.full(p.size, tremor.get(p.kind, self.TREMOR)) for p in parts])
 
     @abc.abstractmethod
     def goals(self) -> Mapping[str, Goal]:
@@ -88,9 +79,7 @@ class CartesianExpert(abc.ABC):
         self._pace = min(self._full, self._pace + self.PICKUP)
         references = self._env.setpoints
         wanted = {name: self._towards(name, goal, references[name]) for name, goal in self.goals().items()}
-        action = self._codec.encode(wanted, references)
-        action += self._tremor * self._rng.standard_normal(len(action))
-        return np.clip(action, -1.0, 1.0).astype(np.float32)
+        return np.clip(self._codec.encode(wanted, references), -1.0, 1.0).astype(np.float32)
 
     def _towards(self, name: str, goal: Goal, reference: SetPoint) -> SetPoint:
         """Return the set-point of an arm one step nearer to its goal."""

@@ -108,8 +108,6 @@ class Handover(SimTask):
 class HandoverExpert(CartesianExpert):
     """The left hand takes the stick to the middle, the right one grasps it there, and the left one lets go."""
 
-    TREMOR = 0.1
-    """Less than of a single hand: two that hold one stick pull against each other with it."""
     NEAR = 0.02
     """Distance from the meeting place at which the right hand comes, m."""
     CARE = 0.5

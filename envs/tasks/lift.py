@@ -100,8 +100,6 @@ class Lift(SimTask):
 class LiftExpert(CartesianExpert):
     """Both hands come down on the ends, close, wait for each other, and lift alike."""
 
-    TREMOR = 0.1
-    """Less than of a single hand: two that hold one bar pull against each other with it."""
     LIFT_TO = 0.05
     """m that the lift aims beyond what success needs."""
     STEP = 0.05

@@ -64,6 +64,8 @@ class PegConfig(EnvConfig):
     """m per step at |action| = 1."""
     rotation_scale: float = 0.1
     """rad per step at |action| = 1."""
+    image_size: int = 96
+    """Pixels; a millimetre is half a pixel of the wrist's view then, at the tip."""
     max_steps: int = 80
     proprio: list[str] | None = field(default_factory=lambda: ["position", "yaw", "wrench", "setpoint_error"])
     clearance: float = 0.002
@@ -167,8 +169,6 @@ class Peg(SimTask):
 class PegExpert(CartesianExpert):
     """Comes down along a funnel above the hole, presses lightly around its middle, and follows the hole down."""
 
-    TREMOR = 0.03
-    """Far below the usual: what shakes by several times the clearance finds a hole by chance only."""
     CLOSE = 0.008
     """A tip lower than this above the block, m, comes down slowly."""
     PRESS = 0.002

@@ -141,8 +141,6 @@ class Slide(SimTask):
 class SlideExpert(CartesianExpert):
     """Comes down behind the puck, seen from the goal, touches it, and speeds it up until drag alone stops it there."""
 
-    TREMOR = 0.05
-    """Less than of other tasks: a tremor of a strike is an error in how far the puck goes."""
     TOUCH = RADIUS + 0.012
     """Distance between tool and puck at which the fingers touch it, m."""
     BEHIND = TOUCH + 0.012

@@ -16,7 +16,7 @@ class DemosConfig:
     """How many successful episodes to use; 0 for none."""
     path: str | None = None
     """A demonstration file; None records them from the task's scripted expert."""
-    nudge: float = 0.0
+    nudge: float = 0.3
     """Chance, at each step, that the expert is nudged off its way for a few steps; its intention is what is cloned.
     Demonstrations from a file are as disturbed as they were recorded."""
 
@@ -113,7 +113,7 @@ class RecordConfig:
     env: Any = None
     episodes: int = 20
     seed: int = 0
-    nudge: float = 0.0
+    nudge: float = 0.3
     """As `demos.nudge` of a training run."""
     out: str = ""
     """File to write, by default `demos/<env>.hdf5`; never overwritten."""
