@@ -33,6 +33,8 @@ class GraspExpert(CartesianExpert, abc.ABC):
     """How far apart the fingers are sent around the cube, m."""
     HIGH = 0.0
     """How far above the middle of the cube they grasp it, m."""
+    IN_SIGHT = 0.04
+    """How far off the cube, seen from above, the hand begins to turn, m: where its camera shows which way the cube lies."""
 
     def grasp(self, cube: Pose, held: bool) -> Goal | None:
         """Return where to go next to hold a cube, or None once it is held well.
@@ -51,8 +53,8 @@ class GraspExpert(CartesianExpert, abc.ABC):
         there = away < 0.01 * slack and abs(above) < 0.012 * slack and abs(turn) < 0.15 * slack
         if there:
             return None if held else Goal(np.array([x, y, z]), opening=arm.opening_at(self.CLOSED_M))
-        funnel = 2.0 * max(away - 0.006, 0.0) + 0.15 * max(abs(turn) - 0.1, 0.0)
-        return Goal(np.array([x, y, z + min(funnel, 0.12)]), turn)
+        funnel = 2.0 * max(away - 0.006, 0.0) + 0.1 * max(abs(turn) - 0.1, 0.0)
+        return Goal(np.array([x, y, z + min(funnel, 0.12)]), turn if away < self.IN_SIGHT else 0.0)
 
     def _turn(self, tool_wxyz: Vector, cube_wxyz: Vector) -> float:
         """Return the shorter turn that lines the fingers up with two sides of the cube, rad."""

@@ -79,7 +79,7 @@ class Mirror:
             key: np.ascontiguousarray(obs[source][..., ::-1, :]) for key, source in self._pixels.items()
         }
         for key, source in self._vectors.items():
-            image[key] = obs[source.key] * source.signs
+            image[key] = np.multiply(obs[source.key], source.signs)
         return image
 
     def action(self, action: Action) -> Action:
