@@ -78,7 +78,7 @@ def test_what_solves_a_symmetric_task_solves_it_on_the_other_side(config, monkey
     """And the cameras see the same: of the picture at the start, next to nothing differs."""
     env, other = both_sides(config(image_size=32), monkeypatch)
     mirror, solved = Mirror(env.env_spec), 0
-    for seed in range(6):
+    for seed in range(12):
         here, there = env.reset(seed=seed)[0], other.reset(seed=seed)[0]
         for key, value in mirror.obs(here).items():
             if key.startswith("pixels/"):
@@ -89,6 +89,6 @@ def test_what_solves_a_symmetric_task_solves_it_on_the_other_side(config, monkey
             done = terminated or truncated
             mirrored = other.step(mirror.action(info[EXECUTED]))[-1]
         solved += mirrored[SUCCESS]
-    assert solved >= 4
+    assert solved >= 9
     env.close()
     other.close()
