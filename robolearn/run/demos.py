@@ -76,7 +76,7 @@ def collect_demos(
 class Nudges:
     """Pushes an expert off its way now and then: for a few steps, one random motion is added to what it does.
 
-    What it does to get back is what a policy has to know that is off the way itself. Noise that is new at every step only
+    What it does to get back is what a policy has to know that is off the way itself (DART, arXiv:1703.09327). Noise that is new at every step only
     shakes an arm; to lead it off by several centimetres, it must be so large that nothing delicate succeeds.
     """
 
