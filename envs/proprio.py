@@ -124,5 +124,6 @@ FEATURES: Mapping[str, Feature] = {
     "twist": Feature(lambda state, _: _values(state.twist), 6, "twist"),
     "wrench": Feature(lambda state, _: _values(state.wrench), 6, "wrench"),
     "gripper": Feature(lambda state, _: (state.gripper or 0.0,), 1, "gripper", 0.0, 1.0),
+    "gripper_speed": Feature(lambda state, _: (state.gripper_speed or 0.0,), 1, "gripper_speed"),
     "setpoint_error": Feature(lambda state, setpoint: (setpoint.target[:3] - _pose(state).position).tolist(), 3, _POSE),
 }

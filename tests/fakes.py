@@ -54,7 +54,7 @@ class FakeArm:
         name: str = "arm",
         gain: float = 1.0,
         modes: tuple[CommandMode, ...] = tuple(CommandMode),
-        senses: tuple[str, ...] = ("pose_tool_in_base", "twist", "wrench", "gripper"),
+        senses: tuple[str, ...] = ("pose_tool_in_base", "twist", "wrench", "gripper", "gripper_speed"),
     ) -> None:
         self._clock = clock
         self._spec = RobotSpec(
@@ -76,6 +76,7 @@ class FakeArm:
         self.quat_wxyz = DOWN.copy()
         self.wrench = np.zeros(6)
         self.opening = 1.0
+        self.opening_speed = 0.0
         self.faults: tuple[str, ...] = ()
         self.delay_s = 0.0
         """How old the states are that it reports."""
@@ -115,6 +116,7 @@ class FakeArm:
             twist=np.concatenate([self.dq, np.zeros(3)]) if "twist" in senses else None,
             wrench=self.wrench.copy() if "wrench" in senses else None,
             gripper=self.opening if "gripper" in senses else None,
+            gripper_speed=self.opening_speed if "gripper_speed" in senses else None,
             faults=self.faults,
         )
 
@@ -127,16 +129,16 @@ class FakeArm:
         if self.reset_fails:
             raise DriverError(f"reset of arm '{self._spec.name}'", expected="to arrive", got="blocked")
         self.q = np.array(self._spec.q_home if q is None else q, np.float64)
-        self.quat_wxyz, self.opening = DOWN.copy(), 1.0
+        self.quat_wxyz, self.opening, self.opening_speed = DOWN.copy(), 1.0, 0.0
         self.dq = np.zeros(3)
         self.commands.clear()
 
     def advance(self, seconds: float) -> None:
         self._age_s += seconds
         if not self.commands or self._age_s > self.commands[-1].valid_for_s:
-            self.dq = np.zeros(3)
+            self.dq, self.opening_speed = np.zeros(3), 0.0
             return
-        command, before = self.commands[-1], self.q.copy()
+        command, before, opening = self.commands[-1], self.q.copy(), self.opening
         if command.gripper is not None:
             self.opening += self.gain * (command.gripper - self.opening)
         match command.mode:
@@ -151,13 +153,14 @@ class FakeArm:
             case CommandMode.JOINT_VELOCITY:
                 self.q = self.q + seconds * command.target
         self.dq = (self.q - before) / seconds if seconds > 0.0 else np.zeros(3)
+        self.opening_speed = (self.opening - opening) / seconds if seconds > 0.0 else 0.0
 
     def save(self) -> dict[str, NDArray[np.generic]]:
         saved: dict[str, NDArray[np.generic]] = {
             "q": self.q.copy(),
             "dq": self.dq.copy(),
             "quat_wxyz": self.quat_wxyz.copy(),
-            "scalars": np.array([self.opening, self._age_s]),
+            "scalars": np.array([self.opening, self.opening_speed, self._age_s]),
         }
         if self.commands:
             last = self.commands[-1]
@@ -169,7 +172,7 @@ class FakeArm:
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         self.q, self.dq = np.array(state["q"], float), np.array(state["dq"], float)
         self.quat_wxyz = np.array(state["quat_wxyz"], float)
-        self.opening, self._age_s = (float(x) for x in state["scalars"])
+        self.opening, self.opening_speed, self._age_s = (float(x) for x in state["scalars"])
         self.commands = []
         if "target" in state:
             mode, gripper, valid, seq = (float(x) for x in state["command"])

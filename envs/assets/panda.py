@@ -19,7 +19,7 @@ PANDA = ArmModel(
         tau_max=(87.0, 87.0, 87.0, 87.0, 12.0, 12.0, 12.0),
         q_home=(0.0, -0.785398, 0.0, -2.356194, 0.0, 1.570796, 0.785398),
         modes=tuple(CommandMode),
-        senses=("pose_tool_in_base", "twist", "wrench", "gripper"),
+        senses=("pose_tool_in_base", "twist", "wrench", "gripper", "gripper_speed"),
         gripper_max_m=0.08,
     ),
     joints=_JOINTS,
@@ -28,6 +28,6 @@ PANDA = ArmModel(
     tool_site="tool",
     tool_bodies=("hand", "left_finger", "right_finger"),
     gripper=Gripper(actuator="gripper", joints=("finger1", "finger2"), closed=0.0, open=0.04, speed=0.05),
-    proprio=("position", "yaw", "gripper"),
+    proprio=("position", "yaw", "gripper", "gripper_speed"),
 )
 """Source: Franka Control Interface documentation (limits, ready pose, hand speed)."""

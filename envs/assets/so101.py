@@ -23,7 +23,7 @@ SO101 = ArmModel(
         tau_max=(2.94, 2.94, 2.94, 2.94, 2.94),
         q_home=(0.0, -0.2, 0.1, 1.5, 1.57),
         modes=(CommandMode.JOINT_POSITION,),
-        senses=("gripper",),
+        senses=("gripper", "gripper_speed"),
         gripper_max_m=2.0 * _JAW_M * math.sin(0.5 * (_OPEN - _CLOSED)),
     ),
     joints=_JOINTS,
@@ -33,7 +33,7 @@ SO101 = ArmModel(
     tool_bodies=("hand", "jaw"),
     gripper=Gripper(actuator="gripper", joints=("gripper",), closed=_CLOSED, open=_OPEN, speed=3.0, jaw_m=_JAW_M),
     stand=Placement(position=(0.25, 0.0, 0.0)),
-    proprio=("q", "gripper"),
+    proprio=("q", "gripper", "gripper_speed"),
 )
 """Source: TheRobotStudio/SO-ARM100, Simulation/SO101 (joints); data sheet of the STS3215 at 12 V (no-load speed 45 rpm,
 torque 30 kg cm). The acceleration is what that torque, less the arm's weight, gives the outstretched arm."""

@@ -117,6 +117,7 @@ class SimArm:
             twist=twist if "twist" in senses else None,
             wrench=self._wrench(pose) if "wrench" in senses else None,
             gripper=self.opening() if "gripper" in senses else None,
+            gripper_speed=self.opening_speed() if "gripper_speed" in senses else None,
         )
         self._pose = pose
         self._cached = (self._world.version, state)
@@ -132,6 +133,12 @@ class SimArm:
         grip = self._gripper
         at = float(self._data.qpos[self._fingers].sum()) / self._finger_count
         return min(max((at - grip.closed) / (grip.open - grip.closed), 0.0), 1.0)
+
+    def opening_speed(self) -> float:
+        """Return how fast the gripper opens, 1/s."""
+        grip = self._gripper
+        speed = float(self._data.qvel[self._fingers_dof].sum()) / self._finger_count
+        return speed / (grip.open - grip.closed)
 
     def opening_at(self, width_m: float) -> float:
         """Return the opening, in [0, 1], that leaves `width_m` between the fingers."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from robolearn.core.geometry import Pose, Vector
 from robolearn.envs.sim.world import World
-from robolearn.envs.tasks.base import ARM, yaw_of
+from robolearn.envs.tasks.base import ARM
 from robolearn.envs.tasks.expert import CartesianExpert, Goal
 
 PADS = (f"{ARM}/left_pad", f"{ARM}/right_pad")
@@ -25,40 +25,29 @@ def released(world: World, geom: str) -> bool:
 
 
 class GraspExpert(CartesianExpert, abc.ABC):
-    """Comes down along a funnel above a cube, turning the short way, and closes."""
+    """Comes down along a funnel above a cube and closes, however the cube is turned: fingers line it up, or hold it by two edges."""
 
     OPEN = 0.95
     """Opening below which the fingers are taken to be closing, which is given up less easily than it is begun."""
     CLOSED_M = 0.0
     """How far apart the fingers are sent around the cube, m."""
-    HIGH = 0.0
-    """How far above the middle of the cube they grasp it, m."""
-    IN_SIGHT = 0.04
-    """How far off the cube, seen from above, the hand begins to turn, m: where its camera shows which way the cube lies."""
 
     def grasp(self, cube: Pose, held: bool) -> Goal | None:
-        """Return where to go next to hold a cube, or None once it is held well.
+        """Return where to go next to hold a cube, or None once it is held.
 
         Args:
             cube: Its pose in the world.
             held: Whether the fingers hold it.
         """
+        if held:
+            return None
         arm = self._arms[ARM]
-        tool, (x, y, z) = arm.tool(), cube.position.tolist()
-        z += self.HIGH
-        away = float(np.linalg.norm(cube.position[:2] - tool.position[:2]))
-        turn = self._turn(tool.quat_wxyz, cube.quat_wxyz)
-        above = float(tool.position[2]) - z
+        way = cube.position - arm.tool().position
+        away, above = math.hypot(way[0], way[1]), abs(float(way[2]))
         slack = 1.0 if arm.opening() > self.OPEN else 2.0
-        there = away < 0.01 * slack and abs(above) < 0.012 * slack and abs(turn) < 0.15 * slack
-        if there:
-            return None if held else Goal(np.array([x, y, z]), opening=arm.opening_at(self.CLOSED_M))
-        funnel = 2.0 * max(away - 0.006, 0.0) + 0.1 * max(abs(turn) - 0.1, 0.0)
-        return Goal(np.array([x, y, z + min(funnel, 0.12)]), turn if away < self.IN_SIGHT else 0.0)
-
-    def _turn(self, tool_wxyz: Vector, cube_wxyz: Vector) -> float:
-        """Return the shorter turn that lines the fingers up with two sides of the cube, rad."""
-        return self.shortest_turn(ARM, yaw_of(cube_wxyz) - yaw_of(tool_wxyz), 0.5 * math.pi)
+        if away < 0.01 * slack and above < 0.012 * slack:
+            return Goal(cube.position, opening=arm.opening_at(self.CLOSED_M))
+        return Goal(cube.position + np.array([0.0, 0.0, min(3.0 * max(away - 0.006, 0.0), 0.12)]))
 
 
 class CarryExpert(GraspExpert, abc.ABC):
@@ -66,10 +55,12 @@ class CarryExpert(GraspExpert, abc.ABC):
 
     CLOSED_M = 0.028
     """No firmer than need be: what opens at 0.1 m/s from where it was sent lets go of the cube sooner."""
-    HIGH = 0.01
-    """Keeps the fingertips off what the cube is set down on."""
+    RISE = 0.05
+    """A cube that has to rise by less than this begins to move sideways as well, m."""
     GENTLE = 0.35
-    """Share of its speed at which a cube comes down on its spot."""
+    """Share of its speed at which a cube comes off the table and down on its spot."""
+    OFF = 0.035
+    """Height of the middle of a cube that is off the table, m."""
 
     def bring(self, cube: Pose, spot: Vector, *, clear: float, near: float) -> Goal:
         """Return where to go with a held cube so that it comes down on a spot.
@@ -83,9 +74,8 @@ class CarryExpert(GraspExpert, abc.ABC):
         way = spot - cube.position
         away = math.hypot(way[0], way[1])
         way[2] += min(3.0 * max(away - near, 0.0), clear)
-        if way[2] > 0.02:
-            way[:2] = 0.0
-        speed = self.GENTLE if away < near else 1.0
+        way[:2] *= min(max(1.0 - way[2] / self.RISE, 0.0), 1.0)
+        speed = self.GENTLE if away < near or cube.position[2] < self.OFF else 1.0
         arm = self._arms[ARM]
         return Goal(arm.tool().position + way, opening=arm.opening_at(self.CLOSED_M), speed=speed)
 

@@ -138,4 +138,4 @@ class PlaceExpert(CarryExpert):
         x, y, above = (cube.position - spot).tolist()
         if math.hypot(x, y) < self.NEAR and above - self.PRESS < self.LOW:
             return {ARM: self.let_go(cube, spot, released(world, "cube"))}
-        return {ARM: self.grasp(cube, held(world, "cube")) or self.bring(cube, spot, clear=0.06, near=self.NEAR)}
+        return {ARM: self.grasp(cube, held(world, "cube")) or self.bring(cube, spot, clear=0.1, near=self.NEAR)}

@@ -138,4 +138,4 @@ class StackExpert(CarryExpert):
         x, y, above = (cube.position - spot).tolist()
         if math.hypot(x, y) < self._near and above - self.PRESS < self.LOW:
             return {ARM: self.let_go(cube, spot, released(world, "cube"))}
-        return {ARM: self.grasp(cube, held(world, "cube")) or self.bring(cube, spot, clear=0.05, near=self._near)}
+        return {ARM: self.grasp(cube, held(world, "cube")) or self.bring(cube, spot, clear=0.08, near=self._near)}

@@ -34,6 +34,7 @@ _FEATURES: Mapping[str, Signs] = {
     "twist": (*_POLAR, *_AXIAL),
     "wrench": (*_POLAR, *_AXIAL),
     "gripper": (1,),
+    "gripper_speed": (1,),
 }
 _SIDES = {"left": "right", "right": "left"}
 

@@ -67,6 +67,8 @@ class RobotState:
     """(6,) external wrench at the tool in base: force N, torque N m."""
     gripper: float | None = None
     """Measured opening in [0, 1]."""
+    gripper_speed: float | None = None
+    """Of the opening, 1/s; negative while it closes, 0 once the fingers hold something."""
     faults: tuple[str, ...] = ()
     """Names of latched faults; empty means that motion is allowed."""
     applied: Applied | None = None

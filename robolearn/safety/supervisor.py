@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -128,19 +129,7 @@ class SupervisedRobot:
     def state(self) -> RobotState:
         """Return the newest state with the accepted set-point and all latched faults; never blocks."""
         now_ns = self._clock.now_ns()
-        state = self._measure(now_ns, fresh=True)
-        return RobotState(
-            stamp_ns=state.stamp_ns,
-            clock_id=state.clock_id,
-            q=state.q,
-            dq=state.dq,
-            pose_tool_in_base=state.pose_tool_in_base,
-            twist=state.twist,
-            wrench=state.wrench,
-            gripper=state.gripper,
-            faults=self._faults,
-            applied=self._applied,
-        )
+        return replace(self._measure(now_ns, fresh=True), faults=self._faults, applied=self._applied)
 
     def stop(self) -> None:
         """Come to rest and hold, and forget the set-point; never blocks, may be repeated."""

@@ -11,7 +11,7 @@ from robolearn.core.geometry import rotation_error
 from robolearn.core.protocols import Snapshot
 from robolearn.core.robot import CommandMode, RobotCommand
 
-OPTIONAL = {"pose_tool_in_base": None, "twist": (6,), "wrench": (6,), "gripper": None}
+OPTIONAL = {"pose_tool_in_base": None, "twist": (6,), "wrench": (6,), "gripper": None, "gripper_speed": None}
 
 
 @pytest.fixture(params=ARMS)
@@ -71,6 +71,8 @@ def test_the_state_holds_what_the_spec_promises(rig):
         assert np.linalg.norm(state.pose_tool_in_base.quat_wxyz) == pytest.approx(1.0, abs=1e-6)
     if "gripper" in spec.senses:
         assert 0.0 <= state.gripper <= 1.0
+    if "gripper_speed" in spec.senses:
+        assert state.gripper_speed == pytest.approx(0.0, abs=1e-3)
     assert state.faults == ()
     assert state.applied is None
 

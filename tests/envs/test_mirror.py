@@ -11,8 +11,8 @@ from robolearn.envs.build import TASKS, build_env, make_expert
 from robolearn.envs.tasks.lift import LiftConfig
 from robolearn.envs.tasks.place import PlaceConfig
 
-FEATURES = ["position", "yaw", "rotation_6d", "twist", "gripper", "setpoint_error"]
-ROOM = {"twist": 0.06}
+FEATURES = ["position", "yaw", "rotation_6d", "twist", "gripper", "gripper_speed", "setpoint_error"]
+ROOM = {"twist": 0.06, "gripper_speed": 0.06}
 """How much features may differ, where that is more than 3 mm or 3 mrad: the arm itself is not symmetric."""
 SIDES = {"left": "right", "right": "left"}
 

@@ -18,6 +18,7 @@ from robolearn.core.geometry import quat_from_rotvec, quat_multiply
 from robolearn.core.protocols import Event
 from robolearn.core.robot import CommandMode
 from robolearn.core.specs import ActionKind, ActionPart, ActionSpec, Frame
+from robolearn.envs.proprio import FEATURES
 from robolearn.envs.robot_env import RobotEnv
 from robolearn.safety import SafetyLimits, SupervisedRobot
 
@@ -56,11 +57,7 @@ def test_a_step_by_hand():
 
 
 def test_spaces_hold_what_is_observed():
-    names = ("q", "dq", "position", "quat_wxyz", "rotation_6d", "yaw", "twist", "wrench", "gripper", "setpoint_error")
-    bench = Bench(proprio=names)
-    obs, _ = bench.env.reset(seed=0)
-    sizes = {name: obs[f"proprio/arm.{name}"].shape for name in names}
-    assert sizes == {
+    sizes = {
         "q": (3,),
         "dq": (3,),
         "position": (3,),
@@ -70,8 +67,13 @@ def test_spaces_hold_what_is_observed():
         "twist": (6,),
         "wrench": (6,),
         "gripper": (1,),
+        "gripper_speed": (1,),
         "setpoint_error": (3,),
     }
+    assert set(sizes) == set(FEATURES)
+    bench = Bench(proprio=tuple(sizes))
+    obs, _ = bench.env.reset(seed=0)
+    assert {name: obs[f"proprio/arm.{name}"].shape for name in sizes} == sizes
     for _ in range(10):
         obs, *_ = bench.env.step(bench.env.action_space.sample())
         assert bench.env.observation_space.contains(obs)

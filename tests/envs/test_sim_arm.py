@@ -135,8 +135,11 @@ def test_the_gripper_moves_at_its_published_speed(bench):
     bench.run(0.4)
     # 0.1 m/s for 0.4 s of an 0.08 m opening leaves half, but for the lag of the finger servo.
     assert bench.arm.state().gripper == pytest.approx(0.5, abs=0.06)
+    # The finger servo gets a new target every other physics step, so that the speed of one step is off the mean.
+    assert bench.arm.state().gripper_speed == pytest.approx(-1.25, abs=0.2)
     bench.run(0.6)
     assert bench.arm.state().gripper < 0.02
+    assert bench.arm.state().gripper_speed == pytest.approx(0.0, abs=0.02)
 
 
 def grasp(bench: Bench) -> None:
@@ -152,6 +155,8 @@ def test_a_grasped_box_is_carried_and_its_weight_is_felt(bench):
     grasp(bench)
     assert bench.world.touching("box", "arm/left_pad")
     assert bench.world.touching("box", "arm/right_pad")
+    assert bench.arm.state().gripper > 0.3
+    assert bench.arm.state().gripper_speed == pytest.approx(0.0, abs=0.02)
     for height in np.linspace(0.03, 0.2, 8):
         bench.go([0.5, 0.0, height], gripper=0.0)
         bench.run(0.1)

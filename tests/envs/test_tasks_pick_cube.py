@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robolearn.core.errors import ConfigError
-from robolearn.core.geometry import Pose, quat_from_rotvec
+from robolearn.core.geometry import Pose
 from robolearn.core.rng import spawn
 from robolearn.envs.build import build_env, make_expert
 from robolearn.envs.robot_env import RobotEnv
-from robolearn.envs.tasks.base import turned_down, yaw_of
+from robolearn.envs.tasks.base import ARM, yaw_of
+from robolearn.envs.tasks.layout import flat
 from robolearn.envs.tasks.pick_cube import CENTRE, HALF, PickCube, PickCubeConfig
 from robolearn.envs.wrappers import RelativeFrame
 
@@ -29,7 +30,12 @@ def make(**fields) -> tuple[RobotEnv, PickCube]:
 def solved(env, seed: int) -> bool:
     """Return whether the expert's episode ends in success."""
     env.reset(seed=seed)
-    expert, done, info = make_expert(env, spawn(seed, 7)), False, {}
+    return finished(env, make_expert(env, spawn(seed, 7)))
+
+
+def finished(env, expert) -> bool:
+    """Return whether an expert ends a begun episode in success."""
+    done, info = False, {}
     while not done:
         _, _, terminated, truncated, info = env.step(expert.act())
         done = terminated or truncated
@@ -101,14 +107,25 @@ def test_state_observations_are_what_the_world_knows():
     assert not any(key.startswith("pixels/") for key in obs)
 
 
-@given(cube=st.floats(-math.pi, math.pi), tool=st.floats(-1.0, 1.0))
-def test_the_expert_turns_the_short_way(cube, tool):
+@given(angle=st.floats(-math.pi, math.pi), period=st.sampled_from([math.pi / 2, 2 * math.pi]))
+def test_the_expert_turns_the_short_way(angle, period):
     env, task = SHARED
-    expert = task.expert(env, spawn(0))
-    turn = expert._turn(turned_down(tool), quat_from_rotvec(np.array([0.0, 0.0, cube])))
-    assert abs(turn) <= math.pi / 4 + 1e-9
-    left = math.remainder(yaw_of(turned_down(tool + turn)) - cube, math.pi / 2)
-    assert abs(left) < 1e-6
+    turn = task.expert(env, spawn(0)).shortest_turn(ARM, angle, period)
+    assert abs(turn) <= period / 2 + 1e-9
+    assert abs(math.remainder(turn - angle, period)) < 1e-6
+
+
+@pytest.mark.parametrize("degrees", [0, 20, 45])
+def test_the_expert_takes_a_cube_however_it_is_turned(degrees):
+    env, task = make()
+    env.reset(seed=3)
+    heading = yaw_of(task.arm.tool().quat_wxyz) + math.radians(degrees)
+    x, y, z = task.world.pose("cube").position.tolist()
+    task.world.place("cube", flat(x, y, z, heading))
+    task.world.refresh()
+    assert finished(env, make_expert(env, spawn(3, 7)))
+    # Fingers that cannot line a cube up hold it across its diagonal.
+    assert (task.arm.opening() > 0.6) == (degrees == 45)
 
 
 def test_actions_with_and_without_turning():
