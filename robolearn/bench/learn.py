@@ -31,21 +31,21 @@ class Setting:
 
 
 def _suite(env: str, target_s: float, *overrides: str) -> Setting:
-    return Setting((f"env={env}", "experiment=suite", "env.frame=tool", *overrides), target_s, 3)
+    return Setting((f"env={env}", "experiment=suite", *overrides), target_s, 3)
 
 
 SETTINGS = {
     "easy": Setting(("env=pick_cube", "env.yaw=0.4", "env.action=xyz_gripper"), 60.0, 5),
     "default": Setting(("env=pick_cube",), 120.0, 5),
     "rlpd": Setting(("experiment=pick_cube_rlpd",), 180.0, 3),
-    "push": _suite("push", 300.0),
-    "slide": _suite("slide", 300.0),
+    "push": _suite("push", 300.0, "env.frame=tool"),
+    "slide": _suite("slide", 300.0, "env.frame=tool"),
     "place": _suite("place", 300.0),
     "drawer": Setting(("env=drawer",), 300.0, 3),
     "lever": Setting(("env=lever",), 300.0, 3),
     "stack": _suite("stack", 600.0),
-    "peg_2mm": _suite("peg", 600.0, "env.clearance=0.002"),
-    "peg_1mm": _suite("peg", 900.0, "env.clearance=0.001"),
+    "peg_2mm": _suite("peg", 600.0, "env.frame=tool", "env.clearance=0.002"),
+    "peg_1mm": _suite("peg", 900.0, "env.frame=tool", "env.clearance=0.001"),
     "lift": Setting(("env=lift", "experiment=two_arms"), 1200.0, 3),
     "handover": Setting(("env=handover", "experiment=two_arms"), 1200.0, 3),
 }
