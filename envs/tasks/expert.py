@@ -113,19 +113,19 @@ class CartesianExpert(abc.ABC):
         """Return whether the action has a part that turns the tool of an arm."""
         return self._turn_scale(name) > 0.0
 
-    def shortest_turn(self, name: str, angle: float, period: float) -> float:
-        """Return the smallest turn, rad, that is `angle` but for multiples of `period`; 0 if the tool cannot turn.
+    def shortest_turn(self, name: str, angle: float) -> float:
+        """Return the smallest turn, rad, that is `angle` but for full turns; 0 if the tool cannot turn.
 
         An arm that is commanded by joint deltas turns the other way where a joint limit is in the way.
         """
-        turn = math.remainder(angle, period)
+        turn = math.remainder(angle, math.tau)
         if not self.can_turn(name):
             return 0.0
         if self._codec.modes[name] is not CommandMode.JOINT_POSITION:
             return turn
         kinematics, reference = self._arms[name].kinematics, self._env.setpoints[name]
         here = kinematics.pose(reference.target)
-        for option in (turn, turn - math.copysign(period, turn)):
+        for option in (turn, turn - math.copysign(math.tau, turn)):
             target, q = Pose(here.position, _righted(here.quat_wxyz, option)), reference.target
             for _ in range(2 * FOLLOWS):
                 q = kinematics.follow(q, target, dt=self._env.clock.period_s)

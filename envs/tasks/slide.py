@@ -168,7 +168,7 @@ class SlideExpert(CartesianExpert):
         if struck:
             return {ARM: Goal(tool + np.array([-0.02, 0.0, 0.01]), opening=0.0)}
         facing = yaw_of(TOOL_DOWN) + math.atan2(ahead[1], ahead[0])
-        turn = self.shortest_turn(ARM, facing - yaw_of(task.arm.tool().quat_wxyz), 2.0 * math.pi)
+        turn = self.shortest_turn(ARM, facing - yaw_of(task.arm.tool().quat_wxyz))
         if tool[2] < self.HEIGHT + 0.015 and along < -0.5 * self.TOUCH and aside < 0.015 and abs(turn) < self.FACING:
             speed = (left - 0.01) / (GLIDE + self._period)  # from which the puck, a step later, glides to its goal
             share = speed * self._period / (self._pace * task.cfg.translation_scale)

@@ -135,7 +135,7 @@ def test_the_gripper_moves_at_its_published_speed(bench):
     bench.run(0.4)
     # 0.1 m/s for 0.4 s of an 0.08 m opening leaves half, but for the lag of the finger servo.
     assert bench.arm.state().gripper == pytest.approx(0.5, abs=0.06)
-    # The finger servo gets a new target every other physics step, so that the speed of one step is off the mean.
+    # The finger servo gets a new target every fourth physics step, so that the speed of one step is off the mean.
     assert bench.arm.state().gripper_speed == pytest.approx(-1.25, abs=0.2)
     bench.run(0.6)
     assert bench.arm.state().gripper < 0.02
