@@ -48,7 +48,8 @@ class Body:
             name: By which contacts are asked for.
             quat_wxyz: Its orientation in the body.
             mass: kg; only of bodies that move.
-            friction: Sliding; the larger of two touching shapes counts.
+            friction: Sliding; the larger of two touching shapes counts. Contacts with 0 have no friction cone: a thin one is
+                so badly conditioned that a graze can kick.
             slick: Whether its own friction counts whatever it touches, as of something polished.
             solid: Whether anything can touch it.
 
@@ -65,6 +66,7 @@ class Body:
             rgba=[*colour, 1.0],
             group=1,
             friction=[friction, 0.01, 1e-4],
+            condim=3 if friction > 0.0 else 1,
             priority=int(slick),
             **_CONTACT,
             **(self._bits if solid else _QUIET),

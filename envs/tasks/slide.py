@@ -25,11 +25,9 @@ HALF_HEIGHT = 0.015
 MASS = 0.1
 """Of the puck, kg."""
 DRAG = 0.25
-"""Of the puck, N s/m: it alone would stop a puck that is struck at v m/s after v * MASS / DRAG metres."""
-FRICTION = 0.003
-"""Little, but none at all makes contacts of MuJoCo's pyramidal cone blow up."""
-GLIDE = 0.9 * MASS / DRAG
-"""Struck at v m/s, the puck comes to rest after GLIDE * v metres, 5 % more or less."""
+"""Of the puck, N s/m; nothing else slows it down."""
+GLIDE = MASS / DRAG
+"""Struck at v m/s, the puck comes to rest after GLIDE * v metres."""
 LINE = 0.52
 """x that the tool may not cross, m in base."""
 PUCK = (0.43, 0.0)
@@ -89,9 +87,7 @@ class Slide(SimTask):
         )
         scene.fixture("goal", (*GOAL, 0.0)).shape([0.045, 0.001], colour=(0.1, 0.75, 0.3), solid=False)
         puck = scene.loose("puck", (*PUCK, HALF_HEIGHT), drag=DRAG)
-        puck.shape(
-            [RADIUS, HALF_HEIGHT], name="puck", mass=MASS, friction=FRICTION, slick=True, colour=(0.85, 0.16, 0.12)
-        )
+        puck.shape([RADIUS, HALF_HEIGHT], name="puck", mass=MASS, friction=0.0, slick=True, colour=(0.85, 0.16, 0.12))
 
     @override
     def place(self, rng: np.random.Generator, options: Mapping[str, object]) -> None:

@@ -40,8 +40,9 @@ def test_the_puck_glides_as_far_as_it_should_whatever_the_direction(angle):
     strike(task, 0.4 * np.array([math.cos(angle), math.sin(angle)]))
     task.world.advance(2.0)
     way = task.puck() - before
-    assert math.hypot(*way[:2]) == pytest.approx(0.4 * GLIDE, rel=0.05)
-    assert math.atan2(way[1], way[0]) == pytest.approx(angle, abs=0.05)
+    assert math.hypot(*way[:2]) == pytest.approx(0.4 * GLIDE, rel=0.01)
+    assert math.atan2(way[1], way[0]) == pytest.approx(angle, abs=0.01)
+    assert all(contact.dim == 1 for contact in task.world.data.contact)  # a thin friction cone lets a graze kick
     assert task.world.speed("puck") < 0.003
 
 
