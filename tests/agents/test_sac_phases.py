@@ -200,3 +200,22 @@ def test_cloning_follows_what_was_intended_not_the_noise_on_top_of_it():
     obs = {key.removeprefix("obs/"): value for key, value in batch.items() if key.startswith("obs/")}
     greedy = agent.act(obs, None, Previous.start(36, 2), Mode.EXPLOIT, np.random.default_rng(0)).action
     np.testing.assert_allclose(greedy, 0.5, atol=0.2)
+
+
+def test_the_learning_rate_of_cloning_falls_to_nothing_and_starts_anew_with_each_refresh():
+    encoder = dataclasses.replace(FROZEN, refresh_at=[1], refresh_updates=4)
+    agent = make(encoder=encoder, bc=BcConfig(updates=8, batch=8, lr=1e-3, cooldown=0.5))
+    replay, rng = fill_replay(agent.spec), np.random.default_rng(0)
+
+    def rates(env_steps: int, updates: int) -> list[float]:
+        plan = agent.plan(Progress(env_steps=env_steps, rows=replay.rows()))
+        assert plan.updates == updates
+        found = []
+        for _ in range(updates):
+            agent.update(replay.sample(plan.batch, rng))
+            found.append(agent._cloner.optimiser.param_groups[0]["lr"])
+        return found
+
+    assert rates(0, 8) == pytest.approx([1e-3] * 5 + [7.5e-4, 5e-4, 2.5e-4])
+    assert agent.plan(Progress(env_steps=0, rows=replay.rows())).milestone == "bc"
+    assert rates(1, 4) == pytest.approx([1e-3] * 3 + [5e-4])

@@ -71,6 +71,9 @@ class BcConfig:
     """Of the warm start, on demonstrations only; 0 for none. Skipped where there are no demonstrations."""
     batch: int = 128
     lr: float = 1e-3
+    cooldown: float = 0.5
+    """Last share of the updates of the warm start, and of each refresh of the encoder, over which `lr` falls linearly to 0: where
+    the actor stops must not depend on the last few batches."""
     weight: float = 2.0
     """Of the cloning term in the actor's loss at the first RL update."""
     own: bool = True
@@ -84,6 +87,8 @@ class BcConfig:
     def __post_init__(self) -> None:
         if min(self.updates, self.decay, self.weight, self.weight_end) < 0 or self.batch < 1 or self.lr <= 0:
             raise ConfigError("agent.bc", expected="counts and weights that are not negative, lr above 0", got=self)
+        if not 0.0 <= self.cooldown <= 1.0:
+            raise ConfigError("agent.bc.cooldown", expected="a share in [0, 1]", got=self.cooldown)
 
 
 @dataclass(kw_only=True, slots=True)

@@ -61,10 +61,13 @@ class Cloner:
         self._encoding = encoding
         self._layout = layout
         self._names = tuple(f"obs/{key}" for key in layout.keys)
+        self._cfg = cfg
         self.optimiser = make_adam([*encoding.learned(), *policy.actor.parameters()], cfg.lr)
 
-    def update(self, batch: Batch) -> Metrics:
-        """Take one step on a batch of demonstrations (B rows)."""
+    def update(self, batch: Batch, left: float) -> Metrics:
+        """Take one step on a batch of demonstrations (B rows), when the share `left` of all steps in a row is still to be made."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = self._cfg.lr * min(1.0, left / max(self._cfg.cooldown, 1e-9))
         tensors = cloned_tensors(batch, self._names, self._policy.norm.mean.device)
         vector = self._layout.vector(tensors, "obs/")
         self._policy.norm.absorb(vector)

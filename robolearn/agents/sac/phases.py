@@ -59,8 +59,9 @@ class Cloning:
 
     def update(self, batch: Batch) -> Metrics:
         """Take one step of cloning."""
+        left = 1.0 - self.updates / self._limit
         self.updates += 1
-        return self._cloner.update(batch)
+        return self._cloner.update(batch, left)
 
 
 class Refresh:
@@ -84,14 +85,19 @@ class Refresh:
         """Return the next updates, or None when as many are done as the steps so far call for."""
         if not self.due(progress):
             return None
-        left = self._cfg.encoder.refresh_updates - self.updates % self._cfg.encoder.refresh_updates
         batch = BatchSpec(size=self._cfg.bc.batch, mix=self._mix(progress), columns=self._columns)
-        return Plan(collect=0, updates=min(CHUNK, left), batch=batch)
+        return Plan(collect=0, updates=min(CHUNK, self._left()), batch=batch)
 
     def update(self, batch: Batch) -> Metrics:
         """Take one step of cloning."""
+        left = self._left() / self._cfg.encoder.refresh_updates
         self.updates += 1
-        return self._cloner.update(batch)
+        return self._cloner.update(batch, left)
+
+    def _left(self) -> int:
+        """Return how many updates the present refresh still takes."""
+        whole = self._cfg.encoder.refresh_updates
+        return whole - self.updates % whole
 
     def _mix(self, progress: Progress) -> dict[str, float]:
         return expert_mix(progress, own=self._cfg.bc.own, share=1.0)
