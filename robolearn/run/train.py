@@ -120,6 +120,7 @@ class Trainer:
                 if self._due["checkpoint"](self.env_steps):
                     self.save()
         self.save()
+        self._take_best()
         logger.info("stopped: %s after %d env steps, %.1f s of training", stopped, self.env_steps, self.train_s)
         return stopped
 
@@ -179,6 +180,13 @@ class Trainer:
             summary = evaluate(self.agent, self.parts.check_envs, seeds).summary()
         self.rule.add(summary["success"])
         self._log({f"check/{key}": value for key, value in summary.items()})
+        if summary["success"] >= max(self.rule.history):
+            self._save_policy()
+
+    def _take_best(self) -> None:
+        """Have the agent act as it did at its best check; it can be evaluated then, but learns no more."""
+        if self.rule.history:
+            self.agent.load_policy_state(checkpoint.load_bundle(self.run_dir.policy).state)
 
     def evaluate_final(self) -> Evaluation:
         """Evaluate the greedy policy on the held-out seeds."""
@@ -209,7 +217,7 @@ class Trainer:
         self._show({**metrics, "env_steps": self.env_steps, "updates": self.updates, "train_s": self.train_s})
 
     def save(self) -> None:
-        """Write a checkpoint from which training goes on exactly, and the deployable policy."""
+        """Write a checkpoint from which training goes on exactly, and, before the first check, the deployable policy."""
         with self.watch.running("checkpoints"):
             mark = self.replay.mark()
             state = {
@@ -230,9 +238,13 @@ class Trainer:
                 },
             }
             checkpoint.save(self.run_dir.checkpoints, self.updates, state, keep=self.cfg.checkpoint_keep)
-            checkpoint.save_bundle(
-                self.run_dir.policy, self.agent.policy_state(), self.parts.spec, self.updates, self.parts.config_yaml
-            )
+            if not self.rule.history:
+                self._save_policy()
+
+    def _save_policy(self) -> None:
+        """Write the deployable policy: that of the best check, the later one of two that are equal."""
+        state = self.agent.policy_state()
+        checkpoint.save_bundle(self.run_dir.policy, state, self.parts.spec, self.updates, self.parts.config_yaml)
 
     def restore(self, state: Mapping[str, Mapping[str, Any]], mode: str) -> None:
         """Go on from a checkpoint: `exact` rolls replay back to it, `keep` keeps what was collected since."""

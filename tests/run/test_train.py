@@ -85,6 +85,43 @@ def test_a_run_from_a_recorded_file_is_the_run_that_records_by_itself(nudge, tmp
     assert metrics(tmp_path / "read") == metrics(tmp_path / "recorded")
 
 
+def test_the_policy_that_a_run_leaves_is_that_of_its_best_check(tmp_path, capsys):
+    spoiling = [
+        "agent.actor.lr=0.3",
+        "agent.actor.wait=30",
+        "agent.actor.every=1",
+        "agent.bc.weight=0",
+        "agent.bc.weight_end=0",
+    ]
+    evaluation = ["check_every=20", "check_episodes=10", "consecutive=9", "episodes=10", "envs=5", "videos=0"]
+    words = [
+        "env=reach",
+        "env.observation=state",
+        "demos.count=10",
+        "threads=1",
+        "max_env_steps=100",
+        "checkpoint_every=30",
+    ]
+    words += [
+        "agent.bc.updates=800",
+        "agent.warmup_steps=10",
+        *spoiling,
+        *(f"evaluation.{word}" for word in evaluation),
+    ]
+    assert main(["train", *words, f"root={tmp_path}", "name=spoilt"]) == 0
+    run = tmp_path / "spoilt"
+    checks = [row["check/success"] for row in read_metrics(run / "metrics.jsonl") if "check/success" in row]
+    best = max(i for i, success in enumerate(checks) if success == max(checks))
+    assert checks[best] > checks[-1] + 0.2
+    capsys.readouterr()
+    seeds = f"first_seed={10_000 + 10 * best}"
+    assert main(["evaluate", f"run={run}", "episodes=10", seeds, "envs=5", "videos=0"]) == 0
+    assert json.loads(capsys.readouterr().out.strip().splitlines()[-1])["success"] == checks[best]
+    assert main(["evaluate", f"run={run}", "episodes=10", "envs=5", "videos=0"]) == 0
+    held_out = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+    assert held_out["success"] == json.loads((run / "result.json").read_text())["success"]
+
+
 def test_evaluate_ends_with_one_json_object(finished, capsys):
     assert main(["evaluate", f"run={finished}", "episodes=3", "envs=2", "videos=0"]) == 0
     summary = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
