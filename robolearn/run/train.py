@@ -101,7 +101,10 @@ class Trainer:
         return Progress(env_steps=self.env_steps, episodes=self.episodes, updates=self.updates, rows=self.replay.rows())
 
     def train(self) -> str:
-        """Train until solved, out of budget or interrupted; return which of the three."""
+        """Train until solved, out of budget or interrupted; return which of the three.
+
+        The agent then acts as it did at its best check, and can be evaluated but learns no more; the checkpoint goes on from the end.
+        """
         with StopSignals() as signals:
             if self.env_steps == self.updates == 0:
                 self._store_demos()
@@ -184,7 +187,7 @@ class Trainer:
             self._save_policy()
 
     def _take_best(self) -> None:
-        """Have the agent act as it did at its best check; it can be evaluated then, but learns no more."""
+        """Put the policy of the best check, if there was one, into the agent."""
         if self.rule.history:
             self.agent.load_policy_state(checkpoint.load_bundle(self.run_dir.policy).state)
 

@@ -86,28 +86,11 @@ def test_a_run_from_a_recorded_file_is_the_run_that_records_by_itself(nudge, tmp
 
 
 def test_the_policy_that_a_run_leaves_is_that_of_its_best_check(tmp_path, capsys):
-    spoiling = [
-        "agent.actor.lr=0.3",
-        "agent.actor.wait=30",
-        "agent.actor.every=1",
-        "agent.bc.weight=0",
-        "agent.bc.weight_end=0",
-    ]
-    evaluation = ["check_every=20", "check_episodes=10", "consecutive=9", "episodes=10", "envs=5", "videos=0"]
-    words = [
-        "env=reach",
-        "env.observation=state",
-        "demos.count=10",
-        "threads=1",
-        "max_env_steps=100",
-        "checkpoint_every=30",
-    ]
-    words += [
-        "agent.bc.updates=800",
-        "agent.warmup_steps=10",
-        *spoiling,
-        *(f"evaluation.{word}" for word in evaluation),
-    ]
+    task = "env=reach env.observation=state demos.count=10 threads=1 max_env_steps=100 checkpoint_every=30"
+    cloning = "agent.bc.updates=800 agent.warmup_steps=10"
+    spoiling = "agent.actor.lr=0.3 agent.actor.wait=30 agent.actor.every=1 agent.bc.weight=0 agent.bc.weight_end=0"
+    checking = ["check_every=20", "check_episodes=10", "consecutive=9", "episodes=10", "envs=5", "videos=0"]
+    words = [*f"{task} {cloning} {spoiling}".split(), *(f"evaluation.{word}" for word in checking)]
     assert main(["train", *words, f"root={tmp_path}", "name=spoilt"]) == 0
     run = tmp_path / "spoilt"
     checks = [row["check/success"] for row in read_metrics(run / "metrics.jsonl") if "check/success" in row]

@@ -65,7 +65,12 @@ class Cloner:
         self.optimiser = make_adam([*encoding.learned(), *policy.actor.parameters()], cfg.lr)
 
     def update(self, batch: Batch, left: float) -> Metrics:
-        """Take one step on a batch of demonstrations (B rows), when the share `left` of all steps in a row is still to be made."""
+        """Take one step on a batch of demonstrations (B rows).
+
+        Args:
+            batch: Rows to clone.
+            left: Share in (0, 1] of this warm start or refresh that is still to be made, with this step; sets the learning rate.
+        """
         for group in self.optimiser.param_groups:
             group["lr"] = self._cfg.lr * min(1.0, left / max(self._cfg.cooldown, 1e-9))
         tensors = cloned_tensors(batch, self._names, self._policy.norm.mean.device)
