@@ -30,10 +30,9 @@ UPRIGHT = np.array([1.0, 0.0, 0.0, 0.0])
 class PushConfig(EnvConfig):
     """Push a puck to a goal on the table."""
 
-    known_cameras: ClassVar[tuple[str, ...]] = ("front", "side", "wrist")
-    cameras: list[str] = field(default_factory=lambda: ["front", "side"])
+    symmetric: bool = True
     action: str = "xyz"
-    max_steps: int = 60
+    max_steps: int = 100
     table_range: float = 0.22
     """Edge of the square in which puck and goal lie, m."""
     tolerance: float = 0.025
@@ -58,8 +57,6 @@ class Push(SimTask):
     @override
     def scene(self, scene: SceneBuilder) -> None:
         scene.tabletop()
-        # What the hand hides from one of the two while it pushes away from it, the other sees.
-        scene.camera("side", position=(0.45, -0.5, 0.56), target=(0.5, 0.0, 0.03), fovy=42.0)
         scene.fixture("goal", (*CENTRE, 0.0)).shape([0.05, 0.001], colour=(0.1, 0.75, 0.3), solid=False)
         puck = scene.loose("puck", (*CENTRE, HALF_HEIGHT))
         puck.shape([RADIUS, HALF_HEIGHT], name="puck", mass=0.15, friction=0.2, slick=True, colour=(0.85, 0.16, 0.12))
@@ -102,7 +99,7 @@ class Push(SimTask):
 
 
 class PushExpert(CartesianExpert):
-    """Comes down behind the puck, seen from the goal, and pushes; where it slips off to a side it backs away first."""
+    """Comes down behind the puck, seen from the goal, and pushes; where it slips off, it goes round the puck."""
 
     TOUCH = RADIUS + 0.012
     """Distance between tool and puck at which the fingers touch it, m."""
@@ -110,6 +107,10 @@ class PushExpert(CartesianExpert):
     """Distance from the puck at which the fingers come down, m."""
     HEIGHT = 0.03
     """Of the tool while it pushes, m."""
+    LOW = HEIGHT + 0.04
+    """Height below which the way to the other side leads round the puck, m; above, it leads over it."""
+    AHEAD = 0.7
+    """How far ahead of the tool its goal lies on the way round, rad."""
 
     def __init__(self, env: RobotEnv, task: Push, rng: np.random.Generator) -> None:
         super().__init__(env, task.arms, rng)
@@ -126,6 +127,10 @@ class PushExpert(CartesianExpert):
         if tool[2] < self.HEIGHT + 0.02 and along < -0.5 * self.TOUCH and aside < 0.02:
             lead = 0.06 - 5.0 * aside
             return {ARM: self._at(puck + (lead - self.TOUCH) * ahead, self.HEIGHT, speed=0.4)}
+        turn = math.atan2(ahead[0] * offset[1] - ahead[1] * offset[0], -along)
+        if tool[2] < self.LOW and abs(turn) > 0.3:
+            angle = math.atan2(offset[1], offset[0]) + math.copysign(min(abs(turn), self.AHEAD), turn)
+            return {ARM: self._at(puck + self.BEHIND * np.array([math.cos(angle), math.sin(angle)]), self.HEIGHT)}
         behind = puck - self.BEHIND * ahead
         away = float(np.linalg.norm(behind - tool[:2]))
         return {ARM: self._at(behind, self.HEIGHT + min(3.0 * max(away - 0.012, 0.0), 0.1))}

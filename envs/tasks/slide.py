@@ -135,7 +135,10 @@ class Slide(SimTask):
 
 
 class SlideExpert(CartesianExpert):
-    """Comes down behind the puck, seen from the goal, touches it, and speeds it up until drag alone stops it there."""
+    """Comes down behind the puck, seen from the goal, and drives it up to the line.
+
+    All the way at the speed from which drag alone stops it at the goal: pictures show how far that is, not how fast the puck is.
+    """
 
     TOUCH = RADIUS + 0.012
     """Distance between tool and puck at which the fingers touch it, m."""
@@ -160,8 +163,7 @@ class SlideExpert(CartesianExpert):
         offset = tool[:2] - puck
         along = float(offset @ ahead)
         aside = float(np.linalg.norm(offset - along * ahead))
-        struck = task.world.speed("puck") * GLIDE > left - 0.015 or puck[0] > LINE + self.TOUCH
-        if struck:
+        if puck[0] > LINE + self.TOUCH - 0.01:
             return {ARM: Goal(tool + np.array([-0.02, 0.0, 0.01]), opening=0.0)}
         facing = yaw_of(TOOL_DOWN) + math.atan2(ahead[1], ahead[0])
         turn = self.shortest_turn(ARM, facing - yaw_of(task.arm.tool().quat_wxyz))

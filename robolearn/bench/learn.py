@@ -34,12 +34,22 @@ def _suite(env: str, target_s: float, *overrides: str) -> Setting:
     return Setting((f"env={env}", "experiment=suite", *overrides), target_s, 3)
 
 
+STROKE = (
+    "env.frame=tool",
+    "demos.count=60",
+    "agent.bc.updates=2500",
+    "agent.encoder.refresh_updates=600",
+    "agent.actor.log_std_start=-3",
+    "agent.actor.log_std_max=-2",
+)
+"""Where 20 steps do it, most of them one stroke that cannot be taken back: more demonstrations, more cloning, less noise."""
 SETTINGS = {
     "easy": Setting(("env=pick_cube", "env.yaw=0.4", "env.action=xyz_gripper"), 60.0, 5),
     "default": Setting(("env=pick_cube",), 120.0, 5),
     "rlpd": Setting(("experiment=pick_cube_rlpd",), 180.0, 3),
-    "push": _suite("push", 300.0, "env.frame=tool"),
-    "slide": _suite("slide", 300.0, "env.frame=tool"),
+    "reach": _suite("reach", 300.0, "env.frame=tool"),
+    "push": _suite("push", 300.0, *STROKE),
+    "slide": _suite("slide", 300.0, *STROKE),
     "place": _suite("place", 300.0),
     "drawer": Setting(("env=drawer",), 300.0, 3),
     "lever": Setting(("env=lever",), 300.0, 3),

@@ -245,7 +245,7 @@ class Trainer:
                 self._save_policy()
 
     def _save_policy(self) -> None:
-        """Write the deployable policy: that of the best check, the later one of two that are equal."""
+        """Write the agent's present policy as the deployable one."""
         state = self.agent.policy_state()
         checkpoint.save_bundle(self.run_dir.policy, state, self.parts.spec, self.updates, self.parts.config_yaml)
 

@@ -68,13 +68,12 @@ def test_state_observations_are_what_the_world_knows():
     np.testing.assert_allclose(obs["state/goal_position"], task.goal()[:2], atol=1e-6)
 
 
-@pytest.mark.parametrize("camera", ["front", "side"])
-def test_a_camera_sees_puck_and_goal_wherever_they_may_lie(camera):
+def test_the_front_camera_sees_puck_and_goal_wherever_they_may_lie():
     env, task = make()
     env.reset(seed=0)
     for dx, dy in ((-0.11, -0.11), (-0.11, 0.11), (0.11, -0.11), (0.11, 0.11)):
         put(task, [CENTRE[0] + dx, CENTRE[1] + dy, HALF_HEIGHT], [CENTRE[0] + dx, CENTRE[1] - dy])
-        pixels = task.world.render(camera, 64, 64).astype(int)
+        pixels = task.world.render("front", 64, 64).astype(int)
         for strong, others in ((0, [1, 2]), (1, [0, 2])):
             mask = (pixels[..., strong] > 100) & (pixels[..., strong, None] > pixels[..., others] + 60).all(axis=-1)
             assert mask.sum() >= 40
