@@ -109,8 +109,10 @@ class PushExpert(CartesianExpert):
     """Of the tool while it pushes, m."""
     LOW = HEIGHT + 0.04
     """Height below which the way to the other side leads round the puck, m; above, it leads over it."""
+    ASTRAY = 0.3
+    """Angle about the puck between the tool and its place behind the puck from which on it goes round, rad."""
     AHEAD = 0.7
-    """How far ahead of the tool its goal lies on the way round, rad."""
+    """How far ahead of the tool its goal lies on the way round, as an angle about the puck, rad."""
 
     def __init__(self, env: RobotEnv, task: Push, rng: np.random.Generator) -> None:
         super().__init__(env, task.arms, rng)
@@ -128,7 +130,7 @@ class PushExpert(CartesianExpert):
             lead = 0.06 - 5.0 * aside
             return {ARM: self._at(puck + (lead - self.TOUCH) * ahead, self.HEIGHT, speed=0.4)}
         turn = math.atan2(ahead[0] * offset[1] - ahead[1] * offset[0], -along)
-        if tool[2] < self.LOW and abs(turn) > 0.3:
+        if tool[2] < self.LOW and abs(turn) > self.ASTRAY:
             angle = math.atan2(offset[1], offset[0]) + math.copysign(min(abs(turn), self.AHEAD), turn)
             return {ARM: self._at(puck + self.BEHIND * np.array([math.cos(angle), math.sin(angle)]), self.HEIGHT)}
         behind = puck - self.BEHIND * ahead

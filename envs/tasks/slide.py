@@ -137,7 +137,8 @@ class Slide(SimTask):
 class SlideExpert(CartesianExpert):
     """Comes down behind the puck, seen from the goal, and drives it up to the line.
 
-    All the way at the speed from which drag alone stops it at the goal: pictures show how far that is, not how fast the puck is.
+    It keeps to the speed from which drag alone stops the puck at the goal, which depends on the way that is left: pictures show
+    that, and not how fast the puck is.
     """
 
     TOUCH = RADIUS + 0.012
@@ -146,6 +147,8 @@ class SlideExpert(CartesianExpert):
     """Distance from the puck at which the fingers come down, m."""
     HEIGHT = 0.025
     """Of the tool while it strikes, m."""
+    LET_GO = LINE + TOUCH - 0.01
+    """x of the puck from which on the fingers leave it alone, 10 mm before they would be at the line, m in the world."""
     FACING = 0.1
     """Largest error of the heading at which to strike, rad: the puck glides off along the face of the fingers."""
 
@@ -163,7 +166,7 @@ class SlideExpert(CartesianExpert):
         offset = tool[:2] - puck
         along = float(offset @ ahead)
         aside = float(np.linalg.norm(offset - along * ahead))
-        if puck[0] > LINE + self.TOUCH - 0.01:
+        if puck[0] > self.LET_GO:
             return {ARM: Goal(tool + np.array([-0.02, 0.0, 0.01]), opening=0.0)}
         facing = yaw_of(TOOL_DOWN) + math.atan2(ahead[1], ahead[0])
         turn = self.shortest_turn(ARM, facing - yaw_of(task.arm.tool().quat_wxyz))
