@@ -4,7 +4,7 @@ import dataclasses
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, overload
 
 import gymnasium as gym
 import numpy as np
@@ -15,7 +15,9 @@ from robolearn.core.specs import ActionKind, ActionPart, ActionSpec, Frame
 from robolearn.core.types import Action, Obs
 from robolearn.envs.assets.panda import PANDA
 from robolearn.envs.assets.so101 import SO101
-from robolearn.envs.config import ACTIONS, EnvConfig
+from robolearn.envs.adapters.adapted import AdaptedEnv, Simulation
+from robolearn.envs.adapters.config import AdapterConfig, DmControlConfig, GymnasiumConfig, RobosuiteConfig
+from robolearn.envs.config import ACTIONS, EnvConfig, TaskConfig
 from robolearn.envs.robot_env import RobotEnv
 from robolearn.envs.sim.arm import SimArm
 from robolearn.envs.sim.camera import SimCamera
@@ -37,8 +39,8 @@ from robolearn.envs.tasks.stack import Stack, StackConfig
 from robolearn.envs.wrappers.action import ActionTransform
 from robolearn.safety import SupervisedRobot
 
-ConfigT = TypeVar("ConfigT", bound=EnvConfig)
-TASKS: Mapping[type[EnvConfig], Callable[[Any], SimTask]] = {
+ConfigT = TypeVar("ConfigT", bound=TaskConfig)
+TASKS: Mapping[type[TaskConfig], Callable[[Any], SimTask]] = {
     ReachConfig: Reach,
     PickCubeConfig: PickCube,
     LeverConfig: Lever,
@@ -54,18 +56,36 @@ TASKS: Mapping[type[EnvConfig], Callable[[Any], SimTask]] = {
 """The task that the class of a config selects."""
 ROBOTS: Mapping[str, ArmModel] = {"panda": PANDA, "so101": SO101}
 """The arms that a config can name."""
+KNOWN = sorted(kind.__name__ for kind in (*TASKS, RobosuiteConfig, DmControlConfig, GymnasiumConfig))
+"""Names of the configs that describe an env."""
 FILM_SIZE = 480
 RENDER_MODES = ("rgb_array",)
 
 
-def build_env(cfg: EnvConfig, render_mode: str | None = None) -> RobotEnv:
-    """Build the simulated env that `cfg` describes; `render_mode="rgb_array"` makes `render` return a pretty picture.
+@overload
+def build_env(cfg: TaskConfig, render_mode: str | None = None) -> RobotEnv: ...
+
+
+@overload
+def build_env(cfg: EnvConfig, render_mode: str | None = None) -> RobotEnv | AdaptedEnv: ...
+
+
+def build_env(cfg: EnvConfig, render_mode: str | None = None) -> RobotEnv | AdaptedEnv:
+    """Build the env that `cfg` describes; `render_mode="rgb_array"` makes `render` return a pretty picture.
 
     Raises:
-        ConfigError: If no task is known for the class of `cfg`, or the configuration does not fit together.
+        ConfigError: If nothing is known for the class of `cfg`, or the configuration does not fit together.
     """
     if render_mode is not None and render_mode not in RENDER_MODES:
         raise ConfigError("render_mode", expected=RENDER_MODES, got=render_mode, fix=nearest(render_mode, RENDER_MODES))
+    if isinstance(cfg, AdapterConfig):
+        return AdaptedEnv(_simulation(cfg), max_steps=cfg.max_steps, repeat=cfg.action_repeat, render_mode=render_mode)
+    if isinstance(cfg, TaskConfig):
+        return _task_env(cfg, render_mode)
+    raise ConfigError("env", expected="the config of a task", got=type(cfg).__name__, fix=nearest(type(cfg).__name__, KNOWN))
+
+
+def _task_env(cfg: TaskConfig, render_mode: str | None) -> RobotEnv:
     robot, task = _robot(cfg), make_task(cfg)
     world = make_world(cfg, task)
     drivers = {name: SimArm(world, name) for name in task.stands}
@@ -88,6 +108,26 @@ def build_env(cfg: EnvConfig, render_mode: str | None = None) -> RobotEnv:
     )
 
 
+def _simulation(cfg: AdapterConfig) -> Simulation:
+    """Return the simulation that is not ours which `cfg` describes; only it is imported."""
+    match cfg:
+        case RobosuiteConfig():
+            from robolearn.envs.adapters.robosuite import RobosuiteSimulation
+
+            return RobosuiteSimulation(cfg)
+        case DmControlConfig():
+            from robolearn.envs.adapters.dm_control import DmControlSimulation
+
+            return DmControlSimulation(cfg)
+        case GymnasiumConfig():
+            from robolearn.envs.adapters.gymnasium import GymnasiumSimulation
+
+            return GymnasiumSimulation(cfg)
+        case _:
+            name = type(cfg).__name__
+            raise ConfigError("env", expected="the config of a simulation", got=name, fix=nearest(name, KNOWN))
+
+
 def make(task: str, render_mode: str | None = None, **fields: Any) -> RobotEnv:  # noqa: ANN401  (checked by the config)
     """Build `robolearn/<task>-v0` from fields of `<task>Config`.
 
@@ -98,7 +138,7 @@ def make(task: str, render_mode: str | None = None, **fields: Any) -> RobotEnv: 
     return build_env(_config(kinds[f"{task}Config"], fields), render_mode)
 
 
-def make_world(cfg: EnvConfig, task: SimTask) -> World:
+def make_world(cfg: TaskConfig, task: SimTask) -> World:
     """Return the world in which `task` takes place.
 
     Raises:
@@ -108,7 +148,7 @@ def make_world(cfg: EnvConfig, task: SimTask) -> World:
     return World(arms, task.scene, period_s=1.0 / cfg.rate_hz, placements=task.stands)
 
 
-def make_task(cfg: EnvConfig) -> SimTask:
+def make_task(cfg: TaskConfig) -> SimTask:
     """Return the task that the class of `cfg` selects.
 
     Raises:
@@ -122,7 +162,7 @@ def make_task(cfg: EnvConfig) -> SimTask:
     return task(cfg)
 
 
-def make_action(cfg: EnvConfig, arms: Sequence[str], joints: int) -> ActionSpec:
+def make_action(cfg: TaskConfig, arms: Sequence[str], joints: int) -> ActionSpec:
     """Return what the actions of `cfg` mean: the same parts for each of `arms` with `joints`, one arm after another."""
     sizes = {ActionKind.YAW_DELTA: 1, ActionKind.JOINT_DELTA: joints, ActionKind.GRIPPER: 1}
     scales = {
@@ -149,18 +189,21 @@ def make_expert(env: gym.Env[Obs, Action], rng: np.random.Generator) -> Expert:
     """Return the scripted expert of the episode that `env` has just begun; it speaks the outermost coordinates.
 
     Raises:
-        ConfigError: If the env is no simulated task of ours.
+        ConfigError: If the env is not from `build_env`, or nobody has written an expert for its task.
     """
-    robot_env = env.unwrapped
-    if not isinstance(robot_env, RobotEnv) or not isinstance(robot_env.task, SimTask):
-        raise ConfigError("make_expert", expected="an env from build_env", got=type(robot_env).__name__)
+    innermost = env.unwrapped
     transforms: list[ActionTransform[Any]] = []
     layer: gym.Env[Any, Any] = env
     while isinstance(layer, gym.Wrapper):
         if isinstance(layer, ActionTransform):
             transforms.insert(0, layer)
         layer = layer.env
-    inner = robot_env.task.expert(robot_env, rng)
+    if isinstance(innermost, AdaptedEnv):
+        inner = innermost.simulation.expert(rng)
+    elif isinstance(innermost, RobotEnv) and isinstance(innermost.task, SimTask):
+        inner = innermost.task.expert(innermost, rng)
+    else:
+        raise ConfigError("make_expert", expected="an env from build_env", got=type(innermost).__name__)
     return _OutwardExpert(inner, transforms) if transforms else inner
 
 
@@ -191,7 +234,7 @@ class _OutwardExpert:
         return action
 
 
-def _robot(cfg: EnvConfig) -> ArmModel:
+def _robot(cfg: TaskConfig) -> ArmModel:
     robot = ROBOTS.get(cfg.robot)
     if robot is None:
         raise ConfigError("env.robot", expected="a known robot", got=f"'{cfg.robot}'", fix=nearest(cfg.robot, ROBOTS))

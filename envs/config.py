@@ -1,5 +1,6 @@
-"""What is the same for every simulated task: cameras, actions, rate, observations, reward."""
+"""What is the same for every env, and for every simulated task of ours: cameras, actions, rate, observations, reward."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -24,15 +25,43 @@ IMAGE_SIZES = range(16, 513)
 
 @dataclass(kw_only=True, slots=True)
 class EnvConfig:
-    """A simulated task. Subclasses add what the task randomises."""
+    """Any env, of ours or of others."""
+
+    cameras: list[str] = field(default_factory=lambda: ["front", "wrist"])
+    image_size: int = 64
+    """Pixels a side."""
+    max_steps: int = 50
+    reward: str = "sparse"
+    """`sparse`: 1 at success. `dense`: the weighted terms of `info["reward_terms"]` as well."""
+    observation: str = "images"
+    """`images`, `state` (what only a simulation knows) or `both`; proprioception is always there."""
+    symmetric: bool = False
+    """Whether the scene, the cameras and the task are their own mirror image, left for right: an episode's mirror image could
+    then have happened as well, and `mirror` of a training run learns from both."""
+
+    def __post_init__(self) -> None:
+        self.cameras = list(self.cameras)
+        if len(set(self.cameras)) != len(self.cameras):
+            raise ConfigError("env.cameras", expected="different cameras", got=self.cameras)
+        one_of("reward", self.reward, REWARDS)
+        one_of("observation", self.observation, OBSERVATIONS)
+        if self.image_size not in IMAGE_SIZES:
+            limits = f"{IMAGE_SIZES.start} to {IMAGE_SIZES.stop - 1} pixels"
+            raise ConfigError("env.image_size", expected=limits, got=self.image_size)
+        if self.observation != "state" and not self.cameras:
+            raise ConfigError("env.cameras", expected="a camera for image observations", got="none")
+        if self.max_steps < 1:
+            raise ConfigError("env.max_steps", expected="1 or more", got=self.max_steps)
+
+
+@dataclass(kw_only=True, slots=True)
+class TaskConfig(EnvConfig):
+    """A simulated task of ours. Subclasses add what the task randomises."""
 
     robot: str = "panda"
     """One of `robolearn.envs.build.ROBOTS`; the arm, or each of the arms."""
     known_cameras: ClassVar[tuple[str, ...]] = ("front", "wrist")
     """The cameras of the scene that observations may come from."""
-    cameras: list[str] = field(default_factory=lambda: ["front", "wrist"])
-    image_size: int = 64
-    """Pixels a side."""
     action: str = "xyz_yaw_gripper"
     """One of `ACTIONS`; translations, turns and joint angles are deltas of the set-point, the gripper is an absolute
     opening. Only `joints...` suit an arm that does not sense its pose."""
@@ -45,41 +74,21 @@ class EnvConfig:
     joint_scale: float = 0.1
     """rad per step of each joint at |action| = 1."""
     rate_hz: float = 10.0
-    max_steps: int = 50
-    reward: str = "sparse"
-    """`sparse`: 1 at success. `dense`: the weighted terms of `info["reward_terms"]` as well."""
-    observation: str = "images"
-    """`images`, `state` (what only a simulation knows) or `both`; proprioception is always there."""
     proprio: list[str] | None = None
     """Keys of `robolearn.envs.proprio.FEATURES`; None for what suits the robot."""
-    symmetric: bool = False
-    """Whether the scene, the cameras and the task are their own mirror image, left for right: an episode's mirror image could
-    then have happened as well, and `mirror` of a training run learns from both."""
     safety: SafetyLimits = field(default_factory=SafetyLimits)
 
     def __post_init__(self) -> None:
-        self.cameras = list(self.cameras)
+        EnvConfig.__post_init__(self)
         self.proprio = None if self.proprio is None else list(self.proprio)
         for camera in self.cameras:
-            _one_of("cameras", camera, self.known_cameras)
-        if len(set(self.cameras)) != len(self.cameras):
-            raise ConfigError("env.cameras", expected="different cameras", got=self.cameras)
-        _one_of("action", self.action, ACTIONS)
-        _one_of("frame", self.frame, tuple(Frame))
-        _one_of("reward", self.reward, REWARDS)
-        _one_of("observation", self.observation, OBSERVATIONS)
-        if self.image_size not in IMAGE_SIZES:
-            limits = f"{IMAGE_SIZES.start} to {IMAGE_SIZES.stop - 1} pixels"
-            raise ConfigError("env.image_size", expected=limits, got=self.image_size)
-        if self.observation != "state" and not self.cameras:
-            raise ConfigError("env.cameras", expected="a camera for image observations", got="none")
+            one_of("cameras", camera, self.known_cameras)
+        one_of("action", self.action, ACTIONS)
+        one_of("frame", self.frame, tuple(Frame))
         for name in ("translation_scale", "rotation_scale", "joint_scale"):
             if not 0.0 < getattr(self, name) < 1.0:
                 raise ConfigError(f"env.{name}", expected="above 0 and below 1 a step", got=getattr(self, name))
-        if not 1.0 <= self.rate_hz <= 200.0:
-            raise ConfigError("env.rate_hz", expected="1 to 200 Hz", got=self.rate_hz)
-        if self.max_steps < 1:
-            raise ConfigError("env.max_steps", expected="1 or more", got=self.max_steps)
+        require_range("rate_hz", self.rate_hz, 1.0, 200.0, "Hz")
 
 
 def require_range(name: str, value: float, low: float, high: float, unit: str) -> None:
@@ -92,6 +101,11 @@ def require_range(name: str, value: float, low: float, high: float, unit: str) -
         raise ConfigError(f"env.{name}", expected=f"{low} to {high} {unit}", got=value)
 
 
-def _one_of(name: str, value: str, known: "tuple[str, ...] | dict[str, tuple[ActionKind, ...]]") -> None:
+def one_of(name: str, value: str, known: Collection[str]) -> None:
+    """Check that a config value is one of `known`.
+
+    Raises:
+        ConfigError: If it is not.
+    """
     if value not in known:
         raise ConfigError(f"env.{name}", expected="a known name", got=f"'{value}'", fix=nearest(value, known))

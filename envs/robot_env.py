@@ -204,7 +204,8 @@ class RobotEnv(gym.Env[Obs, Action]):
         info[SUCCESS] = outcome.success
         info[REWARD_TERMS] = dict(outcome.terms)
         terminated = outcome.terminated or any(_DEVICE_FAULT not in fault for fault in info[FAULTS])
-        truncated = not terminated and (self._step >= self.env_spec.max_steps or bool(info[FAULTS]))
+        cut = outcome.truncated or self._step >= self.env_spec.max_steps or bool(info[FAULTS])
+        truncated = cut and not terminated
         return obs, float(outcome.reward), terminated, truncated, info
 
     def _command(self, wanted: Mapping[str, SetPoint]) -> None:

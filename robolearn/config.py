@@ -41,6 +41,9 @@ SCHEMAS: dict[str, str] = {
     "env/slide": "robolearn.envs.tasks.slide:SlideConfig",
     "env/lift": "robolearn.envs.tasks.lift:LiftConfig",
     "env/handover": "robolearn.envs.tasks.handover:HandoverConfig",
+    "env/robosuite": "robolearn.envs.adapters.config:RobosuiteConfig",
+    "env/dm_control": "robolearn.envs.adapters.config:DmControlConfig",
+    "env/gymnasium": "robolearn.envs.adapters.config:GymnasiumConfig",
     "agent/sac": "robolearn.agents.sac.config:SacConfig",
 }
 """Schema name -> `module:class`; the part before the last slash is the config group."""

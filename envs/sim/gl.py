@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -74,6 +75,11 @@ class SharedContext:
         self._context = context
         atexit.register(self.close)
 
+    def reclaim(self) -> None:
+        """Bind the context to this thread again, after somebody else has drawn in a context of their own."""
+        self._context.make_current()
+        self.active = None
+
     def close(self) -> None:
         """Close all users, then the context."""
         for user in list(self.users):
@@ -125,6 +131,17 @@ def context() -> SharedContext:
         found = SharedContext(backend())
         _threads.context = found
     return found
+
+
+@contextlib.contextmanager
+def drawn_elsewhere() -> Iterator[None]:
+    """Let code that is not ours draw in an OpenGL context of its own, and take this thread back afterwards."""
+    try:
+        yield
+    finally:
+        found: SharedContext | None = getattr(_threads, "context", None)
+        if found is not None:
+            found.reclaim()
 
 
 def works(name: str, timeout_s: float = PROBE_TIMEOUT_S) -> bool:

@@ -13,26 +13,30 @@ from robolearn.envs.sim import gl
 
 @dataclass(kw_only=True, slots=True, frozen=True)
 class RenderProfile:
-    """How much work goes into a frame."""
+    """How much work goes into a frame; None leaves a setting as the model has it."""
 
-    effects: bool
+    effects: bool | None = None
     """Shadows, reflections, sky and haze."""
-    samples: int
+    samples: int | None = None
     """Samples per pixel against jagged edges; 0 for none."""
-    slices: int
+    slices: int | None = None
     """Faces around a cylinder or sphere; the largest single cost with software OpenGL."""
-    stacks: int
+    stacks: int | None = None
     """Faces along it."""
-    quads: int
+    quads: int | None = None
     """Faces along the edge of a box or plane."""
-    groups: tuple[int, ...]
-    """Geom groups that are drawn: 1 everything, 2 what only looks nice."""
-    shadow_size: int = 0
+    groups: tuple[int, ...] | None = None
+    """Geom groups that are drawn; of ours, 1 is everything, 2 what only looks nice."""
+    sites: bool = False
+    """Whether marks that are no part of the world are drawn."""
+    shadow_size: int | None = None
 
 
-CHEAP = RenderProfile(effects=False, samples=0, slices=10, stacks=6, quads=1, groups=(0, 1))
+CHEAP = RenderProfile(effects=False, samples=0, slices=10, stacks=6, quads=1, groups=(0, 1), shadow_size=0)
 PRETTY = RenderProfile(effects=True, samples=4, slices=48, stacks=24, quads=4, groups=(0, 1, 2), shadow_size=2048)
 PROFILES = {"cheap": CHEAP, "pretty": PRETTY}
+SPARE_GEOMS = 1_000
+"""Room in a scene for what is drawn and is neither geom nor site, such as tendons."""
 _EFFECTS = ("SHADOW", "REFLECTION", "SKYBOX", "HAZE")
 
 
@@ -48,20 +52,27 @@ class Renderer:
         self._context: mujoco.MjrContext | None = _make_context(model, profile, height, width)
         self._shared.active = None
         self._shared.users.add(self)
-        self._scene = mujoco.MjvScene(model, maxgeom=model.ngeom + 50)
-        for name in _EFFECTS:
-            self._scene.flags[getattr(mujoco.mjtRndFlag, f"mjRND_{name}")] = profile.effects
+        self._scene = mujoco.MjvScene(model, maxgeom=model.ngeom + model.nsite + SPARE_GEOMS)
+        if profile.effects is not None:
+            for name in _EFFECTS:
+                self._scene.flags[getattr(mujoco.mjtRndFlag, f"mjRND_{name}")] = profile.effects
         self._option = mujoco.MjvOption()
-        self._option.geomgroup[:] = 0
-        self._option.geomgroup[list(profile.groups)] = 1
-        self._option.sitegroup[:] = 0
+        if profile.groups is not None:
+            self._option.geomgroup[:] = 0
+            self._option.geomgroup[list(profile.groups)] = 1
+        if not profile.sites:
+            self._option.sitegroup[:] = 0
         self._camera = mujoco.MjvCamera()
         self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
         self._camera.fixedcamid = 0
         self._views: dict[tuple[int, int], tuple[mujoco.MjrRect, NDArray[np.uint8]]] = {}
 
-    def update(self, data: mujoco.MjData) -> None:
-        """Take over where everything is; needed once per simulated instant, for any number of cameras."""
+    def update(self, data: mujoco.MjData, camera_id: int = 0) -> None:
+        """Take over where everything is; needed once per simulated instant, for any number of cameras.
+
+        In a scene with a headlight, which shines from the camera, needed before each picture, with its camera.
+        """
+        self._camera.fixedcamid = camera_id
         category = mujoco.mjtCatBit.mjCAT_ALL
         mujoco.mjv_updateScene(self._model, data, self._option, None, self._camera, category, self._scene)
 
@@ -102,8 +113,15 @@ class Renderer:
 def _make_context(model: mujoco.MjModel, profile: RenderProfile, height: int, width: int) -> mujoco.MjrContext:
     """Upload the model to the GPU; MuJoCo reads size and tessellation from the model, at this moment only."""
     quality, screen = model.vis.quality, model.vis.global_
-    quality.offsamples = profile.samples
-    quality.shadowsize = profile.shadow_size
-    quality.numslices, quality.numstacks, quality.numquads = profile.slices, profile.stacks, profile.quads
+    wanted = {
+        "offsamples": profile.samples,
+        "shadowsize": profile.shadow_size,
+        "numslices": profile.slices,
+        "numstacks": profile.stacks,
+        "numquads": profile.quads,
+    }
+    for name, value in wanted.items():
+        if value is not None:
+            setattr(quality, name, value)
     screen.offheight, screen.offwidth = height, width
     return mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)

@@ -12,7 +12,7 @@ from robolearn.core.errors import ConfigError, nearest
 from robolearn.core.geometry import Pose, Vector, quat_from_rotvec, quat_multiply
 from robolearn.core.protocols import Event, Outcome, RobotDriver, StepContext, Task
 from robolearn.core.types import STATE, Array
-from robolearn.envs.config import EnvConfig
+from robolearn.envs.config import TaskConfig
 from robolearn.envs.robot_env import RobotEnv
 from robolearn.envs.sim.arm import SimArm
 from robolearn.envs.sim.model import Placement
@@ -42,7 +42,7 @@ class SimTask(abc.ABC, Task):
     weights: ClassVar[Mapping[str, float]]
     """Share of each term in the dense reward; the terms are in [0, 1]."""
 
-    def __init__(self, cfg: EnvConfig) -> None:
+    def __init__(self, cfg: TaskConfig) -> None:
         self.cfg = cfg
         self._world: World | None = None
         self.arms: Mapping[str, SimArm] = {}

@@ -9,7 +9,7 @@ import numpy as np
 from typing_extensions import override
 
 from robolearn.core.geometry import Pose, Vector, quat_from_rotvec, quat_rotate
-from robolearn.envs.config import EnvConfig, require_range
+from robolearn.envs.config import TaskConfig, require_range
 from robolearn.envs.robot_env import RobotEnv
 from robolearn.envs.sim.scene import Body, SceneBuilder
 from robolearn.envs.tasks.base import ARM, SimTask, yaw_of
@@ -38,7 +38,7 @@ WOOD, FRONT, RED = (0.5, 0.33, 0.2), (0.88, 0.76, 0.56), (0.85, 0.16, 0.12)
 
 
 @dataclass(kw_only=True, slots=True)
-class DrawerConfig(EnvConfig):
+class DrawerConfig(TaskConfig):
     """Pull a drawer open."""
 
     symmetric: bool = True
@@ -53,7 +53,7 @@ class DrawerConfig(EnvConfig):
     safety: SafetyLimits = field(default_factory=workspace)
 
     def __post_init__(self) -> None:
-        EnvConfig.__post_init__(self)
+        TaskConfig.__post_init__(self)
         require_range("chest_range", self.chest_range, 0.0, 0.12, "m")
         require_range("yaw", self.yaw, 0.0, 0.6, "rad")
         require_range("opening", self.opening, 2.0 * AJAR, 0.8 * TRAVEL, "m")

@@ -9,7 +9,7 @@ import numpy as np
 from typing_extensions import override
 
 from robolearn.core.geometry import Pose, Vector, quat_from_rotvec
-from robolearn.envs.config import EnvConfig, require_range
+from robolearn.envs.config import TaskConfig, require_range
 from robolearn.envs.robot_env import RobotEnv
 from robolearn.envs.sim.scene import SceneBuilder
 from robolearn.envs.tasks.base import ARM, SimTask, yaw_of
@@ -33,7 +33,7 @@ STEEL, DARK, BLUE, GREEN = (0.75, 0.77, 0.8), (0.2, 0.22, 0.26), (0.1, 0.25, 0.8
 
 
 @dataclass(kw_only=True, slots=True)
-class LeverConfig(EnvConfig):
+class LeverConfig(TaskConfig):
     """Turn a lever."""
 
     action: str = "xyz"
@@ -47,7 +47,7 @@ class LeverConfig(EnvConfig):
     safety: SafetyLimits = field(default_factory=workspace)
 
     def __post_init__(self) -> None:
-        EnvConfig.__post_init__(self)
+        TaskConfig.__post_init__(self)
         require_range("post_range", self.post_range, 0.0, 0.12, "m")
         require_range("yaw", self.yaw, 0.0, math.pi, "rad")
         require_range("angle", self.angle, 2.0 * AJAR, 0.9 * TRAVEL, "rad")

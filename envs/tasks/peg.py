@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from robolearn.core.errors import ConfigError
 from robolearn.core.geometry import Pose, Vector, quat_rotate
-from robolearn.envs.config import EnvConfig, require_range
+from robolearn.envs.config import TaskConfig, require_range
 from robolearn.envs.robot_env import RobotEnv
 from robolearn.envs.sim.scene import SceneBuilder
 from robolearn.envs.tasks.base import ARM, TOOL_DOWN, SimTask, yaw_of
@@ -55,7 +55,7 @@ def workspace() -> SafetyLimits:
 
 
 @dataclass(kw_only=True, slots=True)
-class PegConfig(EnvConfig):
+class PegConfig(TaskConfig):
     """Insert a peg with a square cross-section of 20 mm."""
 
     symmetric: bool = True
@@ -79,7 +79,7 @@ class PegConfig(EnvConfig):
     safety: SafetyLimits = field(default_factory=workspace)
 
     def __post_init__(self) -> None:
-        EnvConfig.__post_init__(self)
+        TaskConfig.__post_init__(self)
         require_range("clearance", self.clearance, 0.0005, 0.01, "m")
         require_range("block_range", self.block_range, 0.0, 0.2, "m")
         require_range("block_yaw", self.block_yaw, 0.0, math.pi / 4, "rad")

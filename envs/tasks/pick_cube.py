@@ -9,7 +9,7 @@ import numpy as np
 from typing_extensions import override
 
 from robolearn.core.errors import ConfigError
-from robolearn.envs.config import EnvConfig, require_range
+from robolearn.envs.config import TaskConfig, require_range
 from robolearn.envs.robot_env import RobotEnv
 from robolearn.envs.sim.scene import SceneBuilder
 from robolearn.envs.tasks.base import ARM, SimTask
@@ -32,7 +32,7 @@ def workspace() -> SafetyLimits:
 
 
 @dataclass(kw_only=True, slots=True)
-class PickCubeConfig(EnvConfig):
+class PickCubeConfig(TaskConfig):
     """Lift a cube from the table."""
 
     symmetric: bool = True
@@ -45,7 +45,7 @@ class PickCubeConfig(EnvConfig):
     safety: SafetyLimits = field(default_factory=workspace)
 
     def __post_init__(self) -> None:
-        EnvConfig.__post_init__(self)
+        TaskConfig.__post_init__(self)
         require_range("cube_range", self.cube_range, 0.0, 0.3, "m")
         require_range("yaw", self.yaw, 0.0, math.pi, "rad")
         require_range("lift_height", self.lift_height, 0.02, 0.25, "m")

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from robolearn.core.errors import ConfigError
 from robolearn.core.geometry import Vector
-from robolearn.envs.config import EnvConfig, require_range
+from robolearn.envs.config import TaskConfig, require_range
 from robolearn.envs.robot_env import RobotEnv
 from robolearn.envs.sim.scene import SceneBuilder
 from robolearn.envs.tasks.base import ARM, SimTask, contact_limits
@@ -36,7 +36,7 @@ RED, GREEN, CREAM = (0.85, 0.16, 0.12), (0.1, 0.5, 0.25), (0.93, 0.9, 0.8)
 
 
 @dataclass(kw_only=True, slots=True)
-class PlaceConfig(EnvConfig):
+class PlaceConfig(TaskConfig):
     """Put a cube into a bin."""
 
     symmetric: bool = True
@@ -50,7 +50,7 @@ class PlaceConfig(EnvConfig):
     safety: SafetyLimits = field(default_factory=contact_limits)
 
     def __post_init__(self) -> None:
-        EnvConfig.__post_init__(self)
+        TaskConfig.__post_init__(self)
         require_range("middle_range", self.middle_range, 0.0, 0.12, "m")
         require_range("yaw", self.yaw, 0.0, math.pi, "rad")
         if not self.action.endswith("gripper"):

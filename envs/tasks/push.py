@@ -9,7 +9,7 @@ import numpy as np
 from typing_extensions import override
 
 from robolearn.core.geometry import Pose, Vector
-from robolearn.envs.config import EnvConfig, require_range
+from robolearn.envs.config import TaskConfig, require_range
 from robolearn.envs.robot_env import RobotEnv
 from robolearn.envs.sim.scene import SceneBuilder
 from robolearn.envs.tasks.base import ARM, SimTask
@@ -27,7 +27,7 @@ UPRIGHT = np.array([1.0, 0.0, 0.0, 0.0])
 
 
 @dataclass(kw_only=True, slots=True)
-class PushConfig(EnvConfig):
+class PushConfig(TaskConfig):
     """Push a puck to a goal on the table."""
 
     symmetric: bool = True
@@ -40,7 +40,7 @@ class PushConfig(EnvConfig):
     safety: SafetyLimits = field(default_factory=workspace)
 
     def __post_init__(self) -> None:
-        EnvConfig.__post_init__(self)
+        TaskConfig.__post_init__(self)
         require_range("table_range", self.table_range, 0.1, 0.26, "m")
         require_range("tolerance", self.tolerance, 0.005, 0.04, "m")
 

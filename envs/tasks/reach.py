@@ -9,7 +9,7 @@ import numpy as np
 from typing_extensions import override
 
 from robolearn.core.geometry import Pose, Vector
-from robolearn.envs.config import EnvConfig, require_range
+from robolearn.envs.config import TaskConfig, require_range
 from robolearn.envs.robot_env import RobotEnv
 from robolearn.envs.sim.scene import SceneBuilder
 from robolearn.envs.tasks.base import ARM, SimTask, near_middle
@@ -22,7 +22,7 @@ CENTRE = (0.5, 0.0, 0.16)
 
 
 @dataclass(kw_only=True, slots=True)
-class ReachConfig(EnvConfig):
+class ReachConfig(TaskConfig):
     """Touch a ball with the tool."""
 
     symmetric: bool = True
@@ -35,7 +35,7 @@ class ReachConfig(EnvConfig):
     safety: SafetyLimits = field(default_factory=workspace)
 
     def __post_init__(self) -> None:
-        EnvConfig.__post_init__(self)
+        TaskConfig.__post_init__(self)
         require_range("target_range", self.target_range, 0.0, 0.25, "m")
         require_range("tolerance", self.tolerance, 0.002, 0.1, "m")
 

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from robolearn.core.errors import ConfigError
 from robolearn.core.geometry import Pose, Vector
-from robolearn.envs.config import EnvConfig, require_range
+from robolearn.envs.config import TaskConfig, require_range
 from robolearn.envs.robot_env import RobotEnv
 from robolearn.envs.sim.scene import SceneBuilder
 from robolearn.envs.tasks.base import ARM, TOOL_DOWN, SimTask, turned_down, yaw_of
@@ -44,7 +44,7 @@ def behind_line() -> SafetyLimits:
 
 
 @dataclass(kw_only=True, slots=True)
-class SlideConfig(EnvConfig):
+class SlideConfig(TaskConfig):
     """Slide a puck to a goal out of reach."""
 
     symmetric: bool = True
@@ -60,7 +60,7 @@ class SlideConfig(EnvConfig):
     safety: SafetyLimits = field(default_factory=behind_line)
 
     def __post_init__(self) -> None:
-        EnvConfig.__post_init__(self)
+        TaskConfig.__post_init__(self)
         require_range("puck_range", self.puck_range, 0.0, 0.1, "m")
         require_range("goal_range", self.goal_range, 0.0, 0.12, "m")
         require_range("tolerance", self.tolerance, 0.01, 0.05, "m")

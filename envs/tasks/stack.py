@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from robolearn.core.errors import ConfigError
 from robolearn.core.geometry import Vector
-from robolearn.envs.config import EnvConfig, require_range
+from robolearn.envs.config import TaskConfig, require_range
 from robolearn.envs.robot_env import RobotEnv
 from robolearn.envs.sim.scene import SceneBuilder
 from robolearn.envs.tasks.base import ARM, SimTask, contact_limits
@@ -33,7 +33,7 @@ RED, GREEN = (0.85, 0.16, 0.12), (0.1, 0.6, 0.25)
 
 
 @dataclass(kw_only=True, slots=True)
-class StackConfig(EnvConfig):
+class StackConfig(TaskConfig):
     """Put a cube on another."""
 
     symmetric: bool = True
@@ -49,7 +49,7 @@ class StackConfig(EnvConfig):
     safety: SafetyLimits = field(default_factory=contact_limits)
 
     def __post_init__(self) -> None:
-        EnvConfig.__post_init__(self)
+        TaskConfig.__post_init__(self)
         require_range("middle_range", self.middle_range, 0.0, 0.14, "m")
         require_range("yaw", self.yaw, 0.0, math.pi, "rad")
         require_range("tolerance", self.tolerance, 0.01, HALF, "m")

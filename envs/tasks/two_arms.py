@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from robolearn.core.geometry import Pose, Vector, quat_from_rotvec, quat_rotate
-from robolearn.envs.config import EnvConfig
+from robolearn.envs.config import TaskConfig
 from robolearn.envs.sim.arm import SimArm
 from robolearn.envs.sim.model import Placement
 from robolearn.envs.sim.scene import SceneBuilder
@@ -30,7 +30,7 @@ OPEN = 0.95
 
 
 @dataclass(kw_only=True, slots=True)
-class TwoArmConfig(EnvConfig):
+class TwoArmConfig(TaskConfig):
     """A task for two arms, 7 action values each."""
 
     known_cameras: ClassVar[tuple[str, ...]] = ("front", "left_wrist", "right_wrist")

@@ -16,7 +16,7 @@ from robolearn.core.rng import EVAL_SEEDS, spawn
 from robolearn.core.specs import EnvSpec
 from robolearn.core.types import Obs
 from robolearn.envs.build import build_env, make_expert
-from robolearn.envs.config import EnvConfig
+from robolearn.envs.config import TaskConfig
 from robolearn.envs.robot_env import RobotEnv
 from robolearn.envs.tasks.base import SimTask
 
@@ -28,7 +28,7 @@ GAP = 4
 Pixels = NDArray[Any]
 
 
-def task_card(cfg: EnvConfig, episodes: int, results: Path) -> str:
+def task_card(cfg: TaskConfig, episodes: int, results: Path) -> str:
     """Return a task as Markdown: spaces, rate, reward, reset ranges, expert, and what has been learned on it.
 
     Args:
@@ -58,7 +58,7 @@ def task_card(cfg: EnvConfig, episodes: int, results: Path) -> str:
     return "\n".join(lines)
 
 
-def task_sheet(cfg: EnvConfig, out: Path) -> Path:
+def task_sheet(cfg: TaskConfig, out: Path) -> Path:
     """Write a PNG: starts of 16 episodes from each camera, then one episode of the expert from left to right."""
     env = build_env(replace(cfg, image_size=FRAME))
     keys = env.env_spec.pixel_keys
@@ -73,7 +73,7 @@ def task_sheet(cfg: EnvConfig, out: Path) -> Path:
     return out
 
 
-def _facts(spec: EnvSpec, cfg: EnvConfig, task: SimTask) -> Iterable[str]:
+def _facts(spec: EnvSpec, cfg: TaskConfig, task: SimTask) -> Iterable[str]:
     yield f"| arms | {', '.join(f'{name} ({arm.spec.name})' for name, arm in task.arms.items())} |"
     yield f"| action | {spec.action.size} values: {spec.action.describe()} |"
     yield f"| observation | {', '.join(f'`{key}` {array.shape}' for key, array in spec.obs.items())} |"

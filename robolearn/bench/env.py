@@ -2,8 +2,7 @@
 
 import os
 import statistics
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -12,7 +11,9 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from robolearn.bench.adapters import bench_adapters
 from robolearn.bench.peers import run_peer
+from robolearn.bench.timing import alternate
 from robolearn.core.geometry import Pose, Vector, quat_from_rotvec, quat_multiply
 from robolearn.envs.assets.panda import PANDA
 from robolearn.envs.build import build_env, make_task, make_vector_env, make_world
@@ -44,7 +45,7 @@ def bench_env(*, seconds: float = 2.0, peers: bool = True, workers: int | None =
         pixel read), timed in turns; `step_ms`, `raw_ms`. `vs_robosuite` (stock Lift, two 84 x 84 cameras) and
         `vs_gym_hil` (its own two 128 x 128 cameras), None where not installed; `robosuite_steps_per_s`,
         `gym_hil_steps_per_s`. `vector_steps_per_s` by number of worker processes, and `vector_scaling` of the most.
-        `gl`: the OpenGL backend.
+        `gl`: the OpenGL backend. And what `bench_adapters` returns.
     """
     rates = {size: _rate(size, seconds) for size in SIZES}
     step_ms, raw_ms = _against_raw(PEER_SIZE, seconds)
@@ -65,6 +66,7 @@ def bench_env(*, seconds: float = 2.0, peers: bool = True, workers: int | None =
         "vector_steps_per_s": {str(n): rate for n, rate in vector.items()},
         "vector_scaling": vector[most] / vector[1],
         "gl": gl.backend(),
+        **bench_adapters(seconds, peers),
     }
 
 
@@ -132,7 +134,7 @@ def _episode(env: gym.Env[Any, Any], actions: NDArray[np.float32]) -> None:
 def _rate(size: int, seconds: float) -> float:
     env = build_env(_config(size))
     actions = _actions(env.env_spec.action.size)
-    times = _alternate([partial(_episode, env, actions)], seconds)[0]
+    times = alternate([partial(_episode, env, actions)], seconds)[0]
     env.close()
     return BLOCK / statistics.median(times)
 
@@ -154,7 +156,7 @@ def _against_raw(size: int, seconds: float) -> tuple[float, float]:
         env.reset(seed=0)
         raw.reset(env.save()["part/world"])
 
-    env_times, raw_times = _alternate([env_block, raw_block], 2.0 * seconds, before=start)
+    env_times, raw_times = alternate([env_block, raw_block], 2.0 * seconds, before=start)
     env.close()
     raw.close()
     per_step = 1e3 / (BLOCK - 1)
@@ -172,27 +174,9 @@ def _vector_rate(workers: int, seconds: float) -> float:
             for action in actions:
                 envs.step(np.tile(action, (workers, 1)))
 
-        return workers * BLOCK / statistics.median(_alternate([episode], seconds)[0])
+        return workers * BLOCK / statistics.median(alternate([episode], seconds)[0])
     finally:
         envs.close()
-
-
-def _alternate(
-    blocks: list[Callable[[], None]], seconds: float, before: Callable[[], object] = lambda: None
-) -> list[list[float]]:
-    """Time `blocks` in turns for about `seconds` altogether, after one turn of warm-up; return the s of every call."""
-    times: list[list[float]] = [[] for _ in blocks]
-    end = time.perf_counter() + seconds
-    warm = False
-    while not warm or time.perf_counter() < end or len(times[0]) < 3:
-        for block, taken in zip(blocks, times, strict=True):
-            before()
-            start = time.perf_counter()
-            block()
-            if warm:
-                taken.append(time.perf_counter() - start)
-        warm = True
-    return times
 
 
 def _ratio(rate: float, peer: dict[str, float] | None) -> float | None:

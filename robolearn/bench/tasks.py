@@ -15,7 +15,7 @@ from robolearn.core.errors import ConfigError, nearest
 from robolearn.core.rng import EVAL_SEEDS, spawn
 from robolearn.core.types import SUCCESS
 from robolearn.envs.build import TASKS, build_env, make_expert
-from robolearn.envs.config import EnvConfig
+from robolearn.envs.config import TaskConfig
 from robolearn.envs.robot_env import RobotEnv
 from robolearn.envs.sim.world import World
 from robolearn.envs.tasks.base import SimTask
@@ -59,7 +59,7 @@ def bench_tasks(cfg: BenchConfig, seconds: float = 2.0) -> dict[str, dict[str, f
     return {path.stem: read_result(path) for path in sorted((root / "tasks").glob("*.json"))}
 
 
-def task_name(kind: type[EnvConfig]) -> str:
+def task_name(kind: type[TaskConfig]) -> str:
     """Return the name of a task as configurations have it.
 
     >>> from robolearn.envs.tasks.pick_cube import PickCubeConfig
@@ -70,7 +70,7 @@ def task_name(kind: type[EnvConfig]) -> str:
     return words.removeprefix("_").removesuffix("_config")
 
 
-def run_expert(cfg: EnvConfig, episodes: int) -> dict[str, float]:
+def run_expert(cfg: TaskConfig, episodes: int) -> dict[str, float]:
     """Return how the scripted expert does on held-out seeds, and what contacts did meanwhile."""
     env = build_env(replace(cfg, observation="state"))
     contacts, wins, lengths = Contacts(), 0, list[int]()
@@ -92,7 +92,7 @@ def run_expert(cfg: EnvConfig, episodes: int) -> dict[str, float]:
     }
 
 
-def step_rate(cfg: EnvConfig, seconds: float) -> float:
+def step_rate(cfg: TaskConfig, seconds: float) -> float:
     """Return env steps per s with two cameras, random actions, and a reset whenever an episode ends."""
     env = build_env(replace(cfg, image_size=CAMERA_SIZE, cameras=cfg.cameras[:CAMERAS]))
     rng = np.random.default_rng(0)
@@ -109,9 +109,9 @@ def step_rate(cfg: EnvConfig, seconds: float) -> float:
     return rate
 
 
-def reset_ranges(cfg: EnvConfig) -> Mapping[str, object]:
+def reset_ranges(cfg: TaskConfig) -> Mapping[str, object]:
     """Return what a task's own configuration adds to that of every task, by name."""
-    shared = {field.name for field in fields(EnvConfig)}
+    shared = {field.name for field in fields(TaskConfig)}
     return {field.name: getattr(cfg, field.name) for field in fields(cfg) if field.name not in shared}
 
 

@@ -140,6 +140,8 @@ class Outcome:
     success: bool = False
     failure: bool = False
     terminated: bool = False
+    truncated: bool = False
+    """Cut off by something that is not of the task; the env's own time limit is not counted here."""
     terms: Mapping[str, float] = field(default_factory=dict[str, float])
     """The named parts of a dense reward, before weighting."""
 

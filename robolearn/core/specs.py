@@ -52,6 +52,8 @@ class ActionKind(StrEnum):
     """(n,) rad per step."""
     GRIPPER = "gripper"
     """(1,) absolute opening: -1 closed, +1 fully open."""
+    NATIVE = "native"
+    """(n,) what a simulation that is not ours takes, from its lowest value (-1) to its highest (+1)."""
 
 
 class Frame(StrEnum):

@@ -11,7 +11,7 @@ from robolearn.core.errors import ConfigError
 from robolearn.core.rng import spawn
 from robolearn.core.types import CLIPPED, EXECUTED, INTERVENED, REWARD_TERMS, SUCCESS
 from robolearn.envs.build import build_env, make_expert, make_vector_env
-from robolearn.envs.config import EnvConfig
+from robolearn.envs.config import TaskConfig
 from robolearn.envs.tasks.drawer import DrawerConfig
 from robolearn.envs.tasks.handover import HandoverConfig
 from robolearn.envs.tasks.lever import LeverConfig
@@ -61,7 +61,7 @@ IDS = {
 
 
 @pytest.fixture(params=CONFIGS.values(), ids=CONFIGS)
-def cfg(request) -> EnvConfig:
+def cfg(request) -> TaskConfig:
     return request.param()
 
 
@@ -238,7 +238,7 @@ def test_outsiders_make_it_by_id(env_id):
 
 def test_a_config_without_a_task_and_an_unknown_render_mode_are_refused():
     with pytest.raises(ConfigError, match="the config of a task"):
-        build_env(EnvConfig())
+        build_env(TaskConfig())
     with pytest.raises(ConfigError, match="did you mean rgb_array"):
         build_env(PickCubeConfig(), render_mode="rgb")
     with pytest.raises(ConfigError, match="an env from build_env"):

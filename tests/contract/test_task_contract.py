@@ -12,7 +12,7 @@ from robolearn.core.errors import ConfigError
 from robolearn.core.rng import spawn
 from robolearn.core.types import REWARD_TERMS, STATE, SUCCESS
 from robolearn.envs.build import TASKS, build_env, make_expert
-from robolearn.envs.config import EnvConfig
+from robolearn.envs.config import TaskConfig
 from robolearn.envs.robot_env import RobotEnv
 from robolearn.envs.tasks.base import SimTask
 from robolearn.envs.tasks.drawer import DrawerConfig
@@ -31,7 +31,7 @@ TOOL = {"action": "xyz_rotation", "frame": "tool"}
 TOOL_GRIPPER = {"action": "xyz_rotation_gripper", "frame": "tool"}
 NO_TURNING = {"action": "xyz_gripper", "yaw": 0.3}
 FAST = {"rate_hz": 20, "max_steps": 100, "translation_scale": 0.02, "rotation_scale": 0.1}
-SETTINGS: dict[str, Callable[[], EnvConfig]] = {
+SETTINGS: dict[str, Callable[[], TaskConfig]] = {
     "reach": ReachConfig,
     "reach-tool": lambda: ReachConfig(**TOOL),
     "reach-gripper": lambda: ReachConfig(action="xyz_yaw_gripper"),

@@ -1,0 +1,1 @@
+"""Simulations that are not ours, as envs of ours."""
