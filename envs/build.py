@@ -36,7 +36,8 @@ from robolearn.envs.tasks.push import Push, PushConfig
 from robolearn.envs.tasks.reach import Reach, ReachConfig
 from robolearn.envs.tasks.slide import Slide, SlideConfig
 from robolearn.envs.tasks.stack import Stack, StackConfig
-from robolearn.envs.wrappers.action import ActionTransform
+from robolearn.envs.wrappers.action import ActionTransform, RelativeFrame
+from robolearn.envs.wrappers.observation import History, Select
 from robolearn.safety import SupervisedRobot
 
 ConfigT = TypeVar("ConfigT", bound=TaskConfig)
@@ -83,6 +84,23 @@ def build_env(cfg: EnvConfig, render_mode: str | None = None) -> RobotEnv | Adap
     if isinstance(cfg, TaskConfig):
         return _task_env(cfg, render_mode)
     raise ConfigError("env", expected="the config of a task", got=type(cfg).__name__, fix=nearest(type(cfg).__name__, KNOWN))
+
+
+def make_env(cfg: EnvConfig, render_mode: str | None = None) -> gym.Env[Obs, Action]:
+    """Build the env that `cfg` describes, with its wrappers around it.
+
+    Raises:
+        ConfigError: As `build_env`, or if a wrapper does not fit.
+    """
+    env: gym.Env[Obs, Action] = build_env(cfg, render_mode)
+    wanted = cfg.wrappers
+    if wanted.relative_frame:
+        env = RelativeFrame(env)
+    if wanted.keys is not None:
+        env = Select(env, wanted.keys)
+    if max(wanted.frames, wanted.history) > 1:
+        env = History(env, wanted.frames, wanted.history)
+    return env
 
 
 def _task_env(cfg: TaskConfig, render_mode: str | None) -> RobotEnv:
@@ -211,7 +229,7 @@ def make_vector_env(cfg: EnvConfig, n: int, processes: bool) -> gym.vector.Vecto
     """Return `n` equal envs that are reset by `options={"reset_mask": ...}`; in one process, or in `n` of their own."""
     if n < 1:
         raise ConfigError("envs", expected="1 or more", got=n)
-    makers = [partial(build_env, cfg)] * n
+    makers = [partial(make_env, cfg)] * n
     mode = gym.vector.AutoresetMode.DISABLED
     if processes:
         return gym.vector.AsyncVectorEnv(makers, context="spawn", autoreset_mode=mode)  # EGL hangs after fork

@@ -24,6 +24,25 @@ IMAGE_SIZES = range(16, 513)
 
 
 @dataclass(kw_only=True, slots=True)
+class WrappersConfig:
+    """What is put around an env, from the inside outwards."""
+
+    relative_frame: bool = False
+    """Act and see in the frame of the tool; see `robolearn.envs.wrappers.RelativeFrame`."""
+    keys: list[str] | None = None
+    """Observe these only, such as `proprio/arm.position`; None for all."""
+    frames: int = 1
+    """Moments of every picture that are seen at once, side by side along the channels."""
+    history: int = 1
+    """Moments of all proprioception that are seen at once."""
+
+    def __post_init__(self) -> None:
+        self.keys = None if self.keys is None else list(self.keys)
+        if min(self.frames, self.history) < 1:
+            raise ConfigError("env.wrappers", expected="1 moment or more", got=(self.frames, self.history))
+
+
+@dataclass(kw_only=True, slots=True)
 class EnvConfig:
     """Any env, of ours or of others."""
 
@@ -38,6 +57,7 @@ class EnvConfig:
     symmetric: bool = False
     """Whether the scene, the cameras and the task are their own mirror image, left for right: an episode's mirror image could
     then have happened as well, and `mirror` of a training run learns from both."""
+    wrappers: WrappersConfig = field(default_factory=WrappersConfig)
 
     def __post_init__(self) -> None:
         self.cameras = list(self.cameras)

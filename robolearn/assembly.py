@@ -18,7 +18,7 @@ from robolearn.core.protocols import Agent
 from robolearn.core.specs import ArraySpec, EnvSpec
 from robolearn.core.types import INTENDED
 from robolearn.data import contact_sheet, read_demos, write_demos
-from robolearn.envs.build import build_env, make_expert, make_vector_env
+from robolearn.envs.build import make_env, make_expert, make_vector_env
 from robolearn.envs.config import EnvConfig
 from robolearn.log.info import run_info
 from robolearn.log.sinks import JsonlSink, TensorBoardSink
@@ -59,7 +59,7 @@ def train(cfg: TrainConfig, show: Callable[[Mapping[str, object]], None] = lambd
     with closing_all() as closing:
         trainer = make_trainer(cfg, show, closing)
         stopped = trainer.train()
-        film_env = closing(build_env(trainer.cfg.env, render_mode="rgb_array"))
+        film_env = closing(make_env(trainer.cfg.env, render_mode="rgb_array"))
         names = config.choices(trainer.cfg)
         result = finish(trainer, stopped, film_env, names)
     return result | {"run": str(trainer.run_dir.path)}
@@ -141,9 +141,10 @@ def record(
     cfg: EnvConfig, count: int, seed: int, nudge: float, on_episode: Callable[[bool, int], None] | None = None
 ) -> list[Episode]:
     """Record `count` successful episodes of the task's scripted expert, nudged with a chance of `nudge` a step."""
-    env = build_env(cfg)
+    env = make_env(cfg)
     try:
-        nudges = partial(Nudges, env.env_spec.action, nudge) if nudge > 0.0 else None
+        spec: EnvSpec = env.get_wrapper_attr("env_spec")
+        nudges = partial(Nudges, spec.action, nudge) if nudge > 0.0 else None
         return collect_demos(env, lambda rng: make_expert(env, rng), count, seed, nudges, on_episode)
     finally:
         env.close()
@@ -155,8 +156,8 @@ def record_file(cfg: RecordConfig, out: Path, on_episode: Callable[[bool, int], 
     Raises:
         DataError: If the file exists, or the expert keeps failing.
     """
-    env = build_env(cfg.env)
-    spec = env.env_spec
+    env = make_env(cfg.env)
+    spec: EnvSpec = env.get_wrapper_attr("env_spec")
     env.close()
     write_demos(out, spec, record(cfg.env, cfg.episodes, cfg.seed, cfg.nudge, on_episode), env=asdict(cfg.env))
 
@@ -180,7 +181,7 @@ def evaluate_run(cfg: EvaluateConfig, on_episode: Callable[[EpisodeEnd], None] |
         agent = make_agent(trained.agent, bundle.spec, trained.seed)
         agent.load_policy_state(bundle.state)
         evaluation = evaluate(agent, envs, range(cfg.first_seed, cfg.first_seed + cfg.episodes), on_episode)
-        film_episodes(agent, closing(build_env(trained.env, render_mode="rgb_array")), run, cfg.videos)
+        film_episodes(agent, closing(make_env(trained.env, render_mode="rgb_array")), run, cfg.videos)
     return evaluation
 
 

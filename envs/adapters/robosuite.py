@@ -159,7 +159,7 @@ class RobosuiteSimulation:
 
     def _vectors(self) -> Obs:
         senses = {key: _converted(name, self._seen[name]) for key, name in self._senses.items()}
-        objects = {STATE + name: _float32(self._seen[name]) for name in self._objects}
+        objects = {STATE + name: _converted(name, self._seen[name]) for name in self._objects}
         return {**senses, **objects}
 
 

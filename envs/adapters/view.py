@@ -13,8 +13,8 @@ from robolearn.envs.sim.render import Renderer, RenderProfile
 
 STOCK = RenderProfile(sites=True)
 """As the simulation itself would draw it, to the pixel."""
-FAST = RenderProfile(effects=False, samples=0, shadow_size=0)
-"""The same geometry, without shadows, reflections, sky, haze and multisampling."""
+FAST = replace(STOCK, effects=False, samples=0, shadow_size=0)
+"""The same shapes, marks included (some targets are only marks), without shadows, reflections, sky, haze and multisampling."""
 FASTEST = replace(FAST, slices=10, stacks=6, quads=1)
 """Coarse round shapes as well."""
 FILM = 320

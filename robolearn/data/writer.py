@@ -84,7 +84,7 @@ class DemoWriter:
             DataError: If the rows are not one episode, hold NaN, or the disk is full.
         """
         name = f"demo_{self.episodes}"
-        columns = _columns(episode, self.spec, f"{self.path}, {name}")
+        columns = episode_columns(episode, self.spec, f"{self.path}, {name}")
         try:
             self._write(name, columns)
             self._file.flush()
@@ -194,8 +194,13 @@ def write_demos(
     return writer.published
 
 
-def _columns(episode: Sequence[Step], spec: EnvSpec, where: str) -> dict[str, Array]:
-    """Return the datasets of one episode by name, checked; each has T rows unless `docs/files.md` says otherwise."""
+def episode_columns(episode: Sequence[Step], spec: EnvSpec, where: str) -> dict[str, Array]:
+    """Return the columns of one episode by name, checked; each has T rows unless `docs/files.md` says otherwise.
+
+    Raises:
+        SpecError: If a row differs from `spec`; `where` is what it names.
+        DataError: If the rows are not one episode, or hold NaN.
+    """
     _check_edges(episode, where)
     body, last = episode[:-1], episode[-1]
     for t, step in enumerate(episode):

@@ -125,7 +125,7 @@ class Bottleneck(nn.Module):
 
 
 class Trunks(nn.Module):
-    """One trunk per image size; their outputs lie side by side."""
+    """One trunk per image size; their outputs lie side by side. Every moment of a camera counts as a camera of its own."""
 
     def __init__(
         self,
@@ -134,7 +134,7 @@ class Trunks(nn.Module):
         groups: Sequence[Sequence[int]],
         precision: str = "float32",
     ) -> None:
-        """Take trunks, the length of their outputs, and the positions of their cameras among all."""
+        """Take trunks, the length of their outputs, and the positions of their cameras among all moments of all cameras."""
         super().__init__()
         self._precision = precision
         self.trunks = nn.ModuleList(trunks)
@@ -142,7 +142,8 @@ class Trunks(nn.Module):
         self._groups = [list(group) for group in groups]
 
     def forward(self, frames: Frames) -> Tensor:
-        """Map images, (B, H, W, 3) uint8 per camera, to (B, size) float32."""
+        """Map images, (B, H, W, 3 k) uint8 per camera with k moments, to (B, size) float32."""
+        frames = [moment for image in frames for moment in image.split(3, dim=-1)]
         placed = zip(self.trunks, self._groups, strict=True)
         with autocast(self._precision, frames[0].device):
             parts = [trunk([frames[camera] for camera in group]) for trunk, group in placed]

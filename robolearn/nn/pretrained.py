@@ -33,8 +33,9 @@ class ScriptedTrunk(nn.Module):
         self.size = sum(probe.numel() for probe in probes)
 
     def forward(self, frames: Frames) -> Tensor:
-        """Map images, (B, H, W, 3) uint8 per camera, to (B, size)."""
-        return torch.cat([self.module(to_float(image) * (1.0 / 255.0)).flatten(1) for image in frames], dim=1)
+        """Map images, (B, H, W, 3 k) uint8 per camera with k moments, to (B, size)."""
+        moments = [moment for image in frames for moment in image.split(3, dim=-1)]
+        return torch.cat([self.module(to_float(moment) * (1.0 / 255.0)).flatten(1) for moment in moments], dim=1)
 
 
 def load_weights(module: nn.Module, path: Path, prefix: str) -> None:

@@ -42,17 +42,15 @@ class Evaluation:
         return sum(end.success for end in self.ends) / max(self.episodes, 1)
 
     def summary(self) -> dict[str, float]:
-        """Return success, wilson_low, wilson_high, episodes and the mean length of a successful episode."""
+        """Return success, wilson_low, wilson_high, episodes, return (the mean), and steps_to_success (their mean) if there were any."""
         wins = [end.length for end in self.ends if end.success]
         low, high = wilson(len(wins), self.episodes)
-        length = float(np.mean(wins)) if wins else float("nan")
-        return {
-            "success": self.success,
-            "wilson_low": low,
-            "wilson_high": high,
-            "episodes": self.episodes,
-            "steps_to_success": length,
-        }
+        summary = {"success": self.success, "wilson_low": low, "wilson_high": high, "episodes": self.episodes}
+        if self.ends:
+            summary["return"] = float(np.mean([end.total for end in self.ends]))
+        if wins:
+            summary["steps_to_success"] = float(np.mean(wins))
+        return summary
 
 
 def evaluate(

@@ -45,8 +45,9 @@ class Layout:
 
     @property
     def image_sizes(self) -> list[tuple[int, int]]:
-        """Return (H, W) of every camera."""
-        return [(self.spec.obs[key].shape[0], self.spec.obs[key].shape[1]) for key in self.spec.pixel_keys]
+        """Return (H, W) of every picture: one per camera, or several where a camera's last moments lie along the channels."""
+        shapes = [self.spec.obs[key].shape for key in self.spec.pixel_keys]
+        return [(shape[0], shape[1]) for shape in shapes for _ in range(shape[2] // 3)]
 
     @property
     def action_size(self) -> int:
@@ -66,7 +67,7 @@ class Layout:
                 raise SpecError(f"obs key '{key}'", expected=f"shape (B, *{expected.shape})", got=got)
 
     def frames(self, tensors: Mapping[str, Tensor], prefix: str) -> list[Tensor]:
-        """Return the images (B, H, W, 3) uint8, one tensor per camera."""
+        """Return the images (B, H, W, 3 k) uint8, one tensor per camera with k moments."""
         return [tensors[prefix + key] for key in self.spec.pixel_keys]
 
     def vector(self, tensors: Mapping[str, Tensor], prefix: str) -> Tensor:

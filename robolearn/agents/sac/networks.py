@@ -35,7 +35,7 @@ class ImageEncoder(nn.Module):
             load_weights(self, Path(cfg.weights), prefix="encoder.")
 
     def forward(self, frames: Frames) -> Tensor:
-        """Map images, (B, H, W, 3) uint8 per camera, to (B, size) in (-1, 1)."""
+        """Map images, (B, H, W, 3 k) uint8 per camera with k moments, to (B, size) in (-1, 1)."""
         return self.bottleneck(self.trunk(frames))
 
 
