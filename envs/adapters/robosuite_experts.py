@@ -104,8 +104,10 @@ class CanExpert(HandExpert):
         here, there = self.place(env.obj_body_id[can.name]), np.array(env.target_bin_placements[env.object_id])
         aside = float(np.linalg.norm(hand[:2] - here[:2]))
         delivered = float(np.linalg.norm(here[:2] - there[:2]))
-        if delivered < self.OVER and hand[2] < there[2] + self.RELEASE + self.DOWN or not env.not_in_bin(here, env.object_id):
-            return hand + [0.0, 0.0, 0.1], True
+        if not env.not_in_bin(here, env.object_id):
+            return hand + [0.0, 0.0, self.HOVER], True
+        if delivered < self.OVER and hand[2] < there[2] + self.RELEASE + self.DOWN:
+            return hand, True
         if self.holds(can):
             if delivered < self.OVER:
                 return np.array([*there[:2], there[2] + self.RELEASE]), False
