@@ -17,7 +17,7 @@ from robolearn.core.mirror import Mirror
 from robolearn.core.protocols import Agent
 from robolearn.core.specs import ArraySpec, EnvSpec
 from robolearn.core.types import INTENDED
-from robolearn.data import contact_sheet, read_demos, write_demos
+from robolearn.data import contact_sheet, open_demos, write_demos
 from robolearn.envs.build import make_env, make_expert, make_vector_env
 from robolearn.envs.config import EnvConfig
 from robolearn.log.info import run_info
@@ -129,7 +129,7 @@ def load_demos(cfg: TrainConfig, spec: EnvSpec, run: RunDirectory) -> list[Episo
     if cfg.demos.count == 0:
         return []
     if cfg.demos.path is not None:
-        episodes = check_demos(list(read_demos(Path(cfg.demos.path), spec)), cfg.demos.path, cfg.demos.count)
+        episodes = check_demos(list(open_demos(Path(cfg.demos.path), spec).episodes), cfg.demos.path, cfg.demos.count)
     else:
         episodes = record(cfg.env, cfg.demos.count, cfg.seed, cfg.demos.nudge)
     if spec.pixel_keys:

@@ -28,6 +28,7 @@ SCHEMAS: dict[str, str] = {
     "train": "robolearn.run.config:TrainConfig",
     "evaluate": "robolearn.run.config:EvaluateConfig",
     "record": "robolearn.run.config:RecordConfig",
+    "convert": "robolearn.run.config:ConvertConfig",
     "bench": "robolearn.bench.config:BenchConfig",
     "show": "robolearn.bench.config:ShowConfig",
     "env/reach": "robolearn.envs.tasks.reach:ReachConfig",

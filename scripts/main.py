@@ -15,6 +15,7 @@ VERBS = {
     "train": "train a policy:              robolearn train env=pick_cube agent=sac seed=3",
     "evaluate": "evaluate a trained policy:   robolearn evaluate run=runs/pick_cube_sac_3 episodes=100",
     "record": "record demonstrations:       robolearn record env=pick_cube episodes=20",
+    "convert": "convert demonstrations:      robolearn convert source=demos/pick_cube.hdf5 out=demos/pick_cube_lerobot",
     "show": "look at a demonstration file or a task: robolearn show demos/pick_cube.hdf5, robolearn show env=push",
     "bench": "measure:                     robolearn bench env|replay|sac|learn",
 }

@@ -1,5 +1,6 @@
-"""Demonstration files: reading, writing, showing."""
+"""Demonstrations: reading, writing, converting, showing."""
 
+from robolearn.data.convert import DemoSource, convert, open_demos
 from robolearn.data.layout import DemoInfo, EpisodeInfo
 from robolearn.data.reader import inspect_demos, read_demos
 from robolearn.data.sheet import contact_sheet, describe_demos
@@ -7,11 +8,14 @@ from robolearn.data.writer import DemoWriter, write_demos
 
 __all__ = [
     "DemoInfo",
+    "DemoSource",
     "DemoWriter",
     "EpisodeInfo",
     "contact_sheet",
+    "convert",
     "describe_demos",
     "inspect_demos",
+    "open_demos",
     "read_demos",
     "write_demos",
 ]

@@ -47,14 +47,19 @@ def read_demos(path: Path, spec: EnvSpec | None = None, mask: str | None = None)
         stored = _spec(file, path)
         if spec is not None:
             spec.require_same(stored, str(path))
-        names = _names(file, path)
-        if mask is not None:
-            masks = _masks(file, path, names)
-            if mask not in masks:
-                raise DataError(f"{path}, {MASK}", expected=f"'{mask}'", got="absent", fix=nearest(mask, masks))
-            names = masks[mask]
-        for name in names:
+        for name in _chosen(file, path, mask):
             yield _steps(_load(file, path, name, stored))
+
+
+def stored_spec(path: Path, mask: str | None = None) -> tuple[EnvSpec, int]:
+    """Return the spec that a demonstration file was recorded with, and the number of its episodes (under a filter key).
+
+    Raises:
+        DataError: If the file is missing, foreign or damaged, or there is no such filter key.
+    """
+    path = Path(path)
+    with _open(path) as file:
+        return _spec(file, path), len(_chosen(file, path, mask))
 
 
 def inspect_demos(path: Path) -> DemoInfo:
@@ -116,6 +121,17 @@ def _names(file: h5py.File, path: Path) -> tuple[str, ...]:
     if total != lengths:
         raise DataError(str(path), expected=f"{total} steps in all", got=lengths, fix="episodes are missing")
     return names
+
+
+def _chosen(file: h5py.File, path: Path, mask: str | None) -> tuple[str, ...]:
+    """Return the names of all episodes, or of those listed under a filter key."""
+    names = _names(file, path)
+    if mask is None:
+        return names
+    masks = _masks(file, path, names)
+    if mask not in masks:
+        raise DataError(f"{path}, {MASK}", expected=f"'{mask}'", got="absent", fix=nearest(mask, masks))
+    return masks[mask]
 
 
 def _masks(file: h5py.File, path: Path, names: tuple[str, ...]) -> dict[str, tuple[str, ...]]:

@@ -15,7 +15,7 @@ class DemosConfig:
     count: int = 5
     """How many successful episodes to use; 0 for none."""
     path: str | None = None
-    """A demonstration file; None records them from the task's scripted expert."""
+    """A demonstration file of ours or of robomimic, or a LeRobot dataset; None records them from the task's scripted expert."""
     nudge: float = 0.3
     """Chance, at each step, that the expert is nudged off its way for a few steps; its intention is what is cloned.
     Demonstrations from a file are as disturbed as they were recorded."""
@@ -120,6 +120,25 @@ class RecordConfig:
 
     def __post_init__(self) -> None:
         _check_chance("nudge", self.nudge)
+
+
+@dataclass(kw_only=True, slots=True)
+class ConvertConfig:
+    """Demonstrations in another form."""
+
+    source: str = ""
+    """A demonstration file of ours or of robomimic, or a LeRobot dataset."""
+    out: str = ""
+    """`*.hdf5`, or the name of a folder for a LeRobot dataset; never overwritten."""
+    mask: str | None = None
+    """Only the episodes under this filter key of an HDF5 file."""
+    task: str = "task"
+    """What is done, in words; LeRobot datasets say it."""
+
+    def __post_init__(self) -> None:
+        for name in ("source", "out"):
+            if not getattr(self, name):
+                raise ConfigError(name, expected="a path", got="nothing", fix="robolearn convert source=... out=...")
 
 
 def _check_chance(name: str, chance: float) -> None:
