@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from robolearn.core.errors import ConfigError, nearest
 from robolearn.core.specs import ActionKind, ActionPart, ActionSpec, Frame
 from robolearn.core.types import Action, Obs
-from robolearn.envs.assets.panda import PANDA
-from robolearn.envs.assets.so101 import SO101
 from robolearn.envs.adapters.adapted import AdaptedEnv, Simulation
 from robolearn.envs.adapters.config import AdapterConfig, DmControlConfig, GymnasiumConfig, RobosuiteConfig
+from robolearn.envs.assets.panda import PANDA
+from robolearn.envs.assets.so101 import SO101
 from robolearn.envs.config import ACTIONS, EnvConfig, TaskConfig
 from robolearn.envs.robot_env import RobotEnv
 from robolearn.envs.sim.arm import SimArm
@@ -83,7 +83,9 @@ def build_env(cfg: EnvConfig, render_mode: str | None = None) -> RobotEnv | Adap
         return AdaptedEnv(_simulation(cfg), max_steps=cfg.max_steps, repeat=cfg.action_repeat, render_mode=render_mode)
     if isinstance(cfg, TaskConfig):
         return _task_env(cfg, render_mode)
-    raise ConfigError("env", expected="the config of a task", got=type(cfg).__name__, fix=nearest(type(cfg).__name__, KNOWN))
+    raise ConfigError(
+        "env", expected="the config of a task", got=type(cfg).__name__, fix=nearest(type(cfg).__name__, KNOWN)
+    )
 
 
 def make_env(cfg: EnvConfig, render_mode: str | None = None) -> gym.Env[Obs, Action]:

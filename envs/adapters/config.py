@@ -100,4 +100,6 @@ class GymnasiumConfig(AdapterConfig):
         AdapterConfig.__post_init__(self)
         self.proprio = list(self.proprio)
         if not self.id:
-            raise ConfigError("env.id", expected="the id of a Gymnasium env", got="nothing", fix="such as env.id=CartPole-v1")
+            raise ConfigError(
+                "env.id", expected="the id of a Gymnasium env", got="nothing", fix="such as env.id=CartPole-v1"
+            )

@@ -98,7 +98,9 @@ class DmControlSimulation:
 
     def expert(self, rng: np.random.Generator) -> Expert:
         """Raise: there is none."""
-        raise ConfigError("expert", expected="a task with one", got=self._cfg.task, fix="give demos.path, or demos.count=0")
+        raise ConfigError(
+            "expert", expected="a task with one", got=self._cfg.task, fix="give demos.path, or demos.count=0"
+        )
 
     def close(self) -> None:
         """Release everything; may be called twice."""
@@ -117,7 +119,8 @@ class DmControlSimulation:
         """Return the names of cameras of which some are given by number."""
         known = self._model.ncam
         return [
-            self._model.camera(int(name)).name or name if name.isdigit() and int(name) < known else name for name in cameras
+            self._model.camera(int(name)).name or name if name.isdigit() and int(name) < known else name
+            for name in cameras
         ]
 
     def _vectors(self) -> Obs:
@@ -150,7 +153,7 @@ def _require(task: str, tasks: list[str], known: list[str], name: str) -> None:
 
 def _import(module: str) -> ModuleType:
     if not hasattr(np, "in1d"):
-        np.in1d = np.isin  # type: ignore[attr-defined]  # dm_control 1.0.34 still asks for it, numpy 2.4 has it no more
+        vars(np)["in1d"] = np.isin  # dm_control 1.0.34 still asks for it, numpy 2.4 has it no more
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:

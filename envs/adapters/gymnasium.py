@@ -52,7 +52,9 @@ class GymnasiumSimulation:
         vectors = {key: ArraySpec(shape=value.shape, dtype="float32") for key, value in self._vectors().items()}
         if not (self._cameras or vectors):
             known = sorted(self._seen)
-            raise ConfigError("env.observation", expected="something to observe", got=cfg.observation, fix=f"it has {known}")
+            raise ConfigError(
+                "env.observation", expected="something to observe", got=cfg.observation, fix=f"it has {known}"
+            )
         rate = getattr(self._env.unwrapped, "dt", None)
         limit = None if self._env.spec is None else self._env.spec.max_episode_steps
         self._spec = EnvSpec(
@@ -99,7 +101,9 @@ class GymnasiumSimulation:
 
     def expert(self, rng: np.random.Generator) -> Expert:
         """Raise: there is none."""
-        raise ConfigError("expert", expected="a task with one", got=self._cfg.id, fix="give demos.path, or demos.count=0")
+        raise ConfigError(
+            "expert", expected="a task with one", got=self._cfg.id, fix="give demos.path, or demos.count=0"
+        )
 
     def close(self) -> None:
         """Close the env; may be called twice."""
@@ -135,7 +139,9 @@ class GymnasiumSimulation:
         known = {**images, RENDER: RENDER}
         for name in self._cfg.cameras:
             if name not in known:
-                raise ConfigError("env.cameras", expected="an image of the env", got=f"'{name}'", fix=nearest(name, known))
+                raise ConfigError(
+                    "env.cameras", expected="an image of the env", got=f"'{name}'", fix=nearest(name, known)
+                )
         return {name: known[name] for name in self._cfg.cameras}
 
     def _frame(self, key: str) -> NDArray[np.uint8]:
@@ -175,7 +181,9 @@ def _make(cfg: GymnasiumConfig) -> gym.Env[Any, Any]:
     try:
         return gym.make(cfg.id, disable_env_checker=True, **arguments)
     except (gym.error.Error, ModuleNotFoundError, TypeError) as error:
-        raise ConfigError("env.id", expected="an env that gymnasium.make can make", got=f"'{cfg.id}': {error}") from error
+        raise ConfigError(
+            "env.id", expected="an env that gymnasium.make can make", got=f"'{cfg.id}': {error}"
+        ) from error
 
 
 def _action_bounds(space: gym.Space[Any], name: str) -> ActionBounds:

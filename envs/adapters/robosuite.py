@@ -117,7 +117,9 @@ class RobosuiteSimulation:
         success = bool(self._env._check_success())
         sparse = self._cfg.reward == "sparse"
         terms = {} if sparse else {"robosuite": float(reward)}
-        return Outcome(reward=float(success) if sparse else float(reward), success=success, terminated=success, terms=terms)
+        return Outcome(
+            reward=float(success) if sparse else float(reward), success=success, terminated=success, terms=terms
+        )
 
     def observe(self) -> Obs:
         """Return what is seen now."""
@@ -139,7 +141,9 @@ class RobosuiteSimulation:
         """
         expert = EXPERTS.get(self._cfg.task)
         if expert is None:
-            raise ConfigError("expert", expected="a task with one", got=self._cfg.task, fix=nearest(self._cfg.task, EXPERTS))
+            raise ConfigError(
+                "expert", expected="a task with one", got=self._cfg.task, fix=nearest(self._cfg.task, EXPERTS)
+            )
         return expert(self._env, self._spec.action, rng)
 
     def close(self) -> None:

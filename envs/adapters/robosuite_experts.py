@@ -15,6 +15,11 @@ from robolearn.envs.tasks.expert import Expert
 HAND = "robot0"
 
 
+def raised(place: Vector, height: float) -> Vector:
+    """Return a place (3,) so much higher, m."""
+    return place + np.array([0.0, 0.0, height])
+
+
 class HandExpert(abc.ABC):
     """Steers one hand, pointing down as it starts, to a place that depends on the present state only.
 
@@ -79,12 +84,12 @@ class LiftExpert(HandExpert):
         """Return the next place and opening."""
         cube, hand = self.place(self._env.cube_body_id), self.hand()
         if self.holds(self._env.cube):
-            return hand + [0.0, 0.0, self.UP], False
+            return raised(hand, self.UP), False
         aside = float(np.linalg.norm(hand[:2] - cube[:2]))
         if aside < self.NEAR and hand[2] - cube[2] < self.DOWN:
             return cube, False
         above = 0.0 if aside < self.NEAR else min(self.HOVER, 4.0 * aside)
-        return cube + [0.0, 0.0, above], True
+        return raised(cube, above), True
 
 
 class CanExpert(HandExpert):
@@ -105,7 +110,7 @@ class CanExpert(HandExpert):
         aside = float(np.linalg.norm(hand[:2] - here[:2]))
         delivered = float(np.linalg.norm(here[:2] - there[:2]))
         if not env.not_in_bin(here, env.object_id):
-            return hand + [0.0, 0.0, self.HOVER], True
+            return raised(hand, self.HOVER), True
         if delivered < self.OVER and hand[2] < there[2] + self.RELEASE + self.DOWN:
             return hand, True
         if self.holds(can):
@@ -116,7 +121,7 @@ class CanExpert(HandExpert):
             return np.array([*(there[:2] if risen else hand[:2]), top]), False
         if aside < self.NEAR and hand[2] - here[2] < self.DOWN:
             return here, False
-        return here + [0.0, 0.0, 0.0 if aside < self.NEAR else self.HOVER], True
+        return raised(here, 0.0 if aside < self.NEAR else self.HOVER), True
 
 
 EXPERTS: Mapping[str, Callable[[Any, ActionSpec, np.random.Generator], Expert]] = {

@@ -63,7 +63,9 @@ def camera_numbers(model: mujoco.MjModel, wanted: "list[str]") -> dict[str, int]
     names = [model.camera(number).name or str(number) for number in range(model.ncam)]
     for name in wanted:
         if name not in names:
-            raise ConfigError("env.cameras", expected="a camera of the model", got=f"'{name}'", fix=nearest(name, names))
+            raise ConfigError(
+                "env.cameras", expected="a camera of the model", got=f"'{name}'", fix=nearest(name, names)
+            )
     return {name: names.index(name) for name in wanted}
 
 

@@ -41,7 +41,12 @@ INDICES = {
     "task_index": "int64",
 }
 """What every row says of itself."""
-FLAGS = {"next.reward": "float32", "next.done": "bool", "next.success": "bool", "complementary_info.is_intervention": "bool"}
+FLAGS = {
+    "next.reward": "float32",
+    "next.done": "bool",
+    "next.success": "bool",
+    "complementary_info.is_intervention": "bool",
+}
 """What we add to every row; the names are those of LeRobot's own RL recordings."""
 
 
@@ -63,7 +68,9 @@ def features(spec: EnvSpec) -> dict[str, dict[str, object]]:
     """Return the `features` of info.json for an env."""
     found: dict[str, dict[str, object]] = {}
     for prefix, feature in VECTORS.items():
-        names = [f"{key.removeprefix(prefix)}.{i}" for key in vector_keys(spec, prefix) for i in range(_size(spec, key))]
+        names = [
+            f"{key.removeprefix(prefix)}.{i}" for key in vector_keys(spec, prefix) for i in range(_size(spec, key))
+        ]
         if names:
             found[feature] = {"dtype": "float32", "shape": [len(names)], "names": names}
     for key in spec.pixel_keys:

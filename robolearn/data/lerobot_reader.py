@@ -60,7 +60,9 @@ class LeRobotReader:
             DataError: Naming the first part that is missing, damaged or inconsistent.
         """
         rows = _Rows(self.path, [name for name in self._features if not name.startswith(layout.IMAGES)])
-        cameras = {key: _Frames(self.path, layout.video_key(key), self.spec.obs[key].shape) for key in self.spec.pixel_keys}
+        cameras = {
+            key: _Frames(self.path, layout.video_key(key), self.spec.obs[key].shape) for key in self.spec.pixel_keys
+        }
         count = 0
         for number, entry in enumerate(self._entries()):
             with _reading(self.path, f"episode {number}"):
@@ -97,7 +99,9 @@ class LeRobotReader:
         for name, values in (("observations", obs), ("actions", {"": actions}), ("rewards", {"": rewards})):
             for key, value in values.items():
                 if value.dtype.kind == "f" and not np.isfinite(value).all():
-                    raise DataError(f"{self.path}, episode {number}, {name} {key}", expected="finite numbers", got="NaN or infinity")
+                    raise DataError(
+                        f"{self.path}, episode {number}, {name} {key}", expected="finite numbers", got="NaN or infinity"
+                    )
         steps = [
             Step(
                 obs={key: value[t] for key, value in obs.items()},
@@ -230,7 +234,16 @@ class _Frames:
 @contextmanager
 def _reading(path: Path, part: str) -> Iterator[None]:
     """Turn whatever the libraries raise on a damaged dataset into one `DataError` that names the part."""
-    known = (OSError, KeyError, ValueError, TypeError, IndexError, StopIteration, pa.ArrowException, av.error.FFmpegError)
+    known = (
+        OSError,
+        KeyError,
+        ValueError,
+        TypeError,
+        IndexError,
+        StopIteration,
+        pa.ArrowException,
+        av.error.FFmpegError,
+    )
     try:
         yield
     except known as error:

@@ -1,5 +1,6 @@
 """Writing LeRobotDataset v3: one episode in memory at a time, published whole."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -56,7 +57,9 @@ class LeRobotWriter:
         self._rows = 0
         odd = [key for key in spec.pixel_keys if any(n % 2 for n in spec.obs[key].shape[:2])]
         if odd:
-            raise DataError(str(self.path), expected="pictures of even height and width", got=odd, fix="H.264 needs them")
+            raise DataError(
+                str(self.path), expected="pictures of even height and width", got=odd, fix="H.264 needs them"
+            )
         if self.path.exists():
             raise DataError(str(self.path), expected="a new folder", got="one that exists", fix="choose another name")
         self._temporary = self.path.with_name(f".{self.path.name}.partial")
@@ -207,10 +210,8 @@ class LeRobotWriter:
         self._last.close()
 
     def _discard(self) -> None:
-        try:
+        with contextlib.suppress(OSError, av.error.FFmpegError):  # a full disk also fails here
             self._close()
-        except (OSError, av.error.FFmpegError):
-            pass  # a full disk also fails here
         shutil.rmtree(self._temporary, ignore_errors=True)
 
 
@@ -344,7 +345,9 @@ def _write_tasks(path: Path, tasks: Sequence[str]) -> None:
         for name, (kind, numpy) in kinds.items()
     ]
     pandas = {"index_columns": ["task"], "column_indexes": [], "columns": columns, "pandas_version": "2.2.0"}
-    table = pa.table({"task_index": pa.array(range(len(tasks)), pa.int64()), "task": pa.array(list(tasks), pa.string())})
+    table = pa.table(
+        {"task_index": pa.array(range(len(tasks)), pa.int64()), "task": pa.array(list(tasks), pa.string())}
+    )
     pq.write_table(table.replace_schema_metadata({"pandas": json.dumps(pandas)}), path)
 
 

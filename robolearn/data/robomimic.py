@@ -86,7 +86,9 @@ class RobomimicReader:
         for key in keep or ():
             if key not in self._keys:
                 fix = "images are rendered from its states with `robolearn convert`" if key.startswith(PIXELS) else ""
-                raise SpecError(f"{path}, obs '{key}'", expected="present", got="missing", fix=fix or nearest(key, self._keys))
+                raise SpecError(
+                    f"{path}, obs '{key}'", expected="present", got="missing", fix=fix or nearest(key, self._keys)
+                )
         self._keys = {key: name for key, name in self._keys.items() if keep is None or key in keep}
         self.spec = EnvSpec(
             obs={key: _array_spec(key, shapes[name][1:]) for key, name in self._keys.items()},
@@ -120,7 +122,9 @@ class RobomimicReader:
             group = group_at(self._file, f"{DATA}/{name}")
             actions = array_at(group, "actions").astype(np.float32)
             rewards = array_at(group, "rewards").astype(np.float64)
-            obs = {key: _converted(stored, array_at(self._obs_group(group), stored)) for key, stored in self._keys.items()}
+            obs = {
+                key: _converted(stored, array_at(self._obs_group(group), stored)) for key, stored in self._keys.items()
+            }
             following = group_at(group, "next_obs") if "next_obs" in group else None
             length = int(np.flatnonzero(rewards > 0.0)[0]) + 1 if (rewards > 0.0).any() else len(actions)
             last = {key: self._after(obs[key], stored, following, length) for key, stored in self._keys.items()}
@@ -162,7 +166,9 @@ class RobomimicReader:
 
     def _obs_group(self, group: h5py.Group) -> h5py.Group:
         if "obs" not in group:
-            raise ValueError("no observations; robomimic's raw files hold states only, render them with `robolearn convert`")
+            raise ValueError(
+                "no observations; robomimic's raw files hold states only, render them with `robolearn convert`"
+            )
         return group_at(group, "obs")
 
     def _rate(self) -> float:

@@ -35,6 +35,11 @@ class RunningStats:
 
     def summary(self, *, image: bool = False) -> dict[str, list[object]]:
         """Return min, max, mean, std (n,) and count (1,); those of images as (3, 1, 1)."""
-        values = {"min": self._low, "max": self._high, "mean": self._mean, "std": np.sqrt(self._square / max(self._count, 1))}
+        values = {
+            "min": self._low,
+            "max": self._high,
+            "mean": self._mean,
+            "std": np.sqrt(self._square / max(self._count, 1)),
+        }
         shaped = {name: (value.reshape(-1, 1, 1) if image else value).tolist() for name, value in values.items()}
         return {**shaped, "count": [self._count]}

@@ -46,9 +46,18 @@ GYMNASIUM = {
     "metaworld:Meta-World/MT1": {"kwargs": {"env_name": "reach-v3", "seed": 0}, "observation": "state"},
 }
 CONFIGS: dict[str, AdapterConfig] = {
-    **{f"robosuite-{task}": RobosuiteConfig(**{"task": task, "image_size": SMALL, "observation": "both"} | more) for task, more in ROBOSUITE.items()},
-    **{f"dm_control-{task}": DmControlConfig(**{"task": task, "image_size": SMALL, "observation": "both"} | more) for task, more in DM_CONTROL.items()},
-    **{f"gymnasium-{name}": GymnasiumConfig(**{"id": name, "image_size": SMALL, "observation": "both"} | more) for name, more in GYMNASIUM.items()},
+    **{
+        f"robosuite-{task}": RobosuiteConfig(**{"task": task, "image_size": SMALL, "observation": "both"} | more)
+        for task, more in ROBOSUITE.items()
+    },
+    **{
+        f"dm_control-{task}": DmControlConfig(**{"task": task, "image_size": SMALL, "observation": "both"} | more)
+        for task, more in DM_CONTROL.items()
+    },
+    **{
+        f"gymnasium-{name}": GymnasiumConfig(**{"id": name, "image_size": SMALL, "observation": "both"} | more)
+        for name, more in GYMNASIUM.items()
+    },
 }
 
 
@@ -85,7 +94,9 @@ def test_the_whole_contract(cfg):
         np.testing.assert_array_equal(one[4][EXECUTED], np.clip(action, -1.0, 1.0))
 
     picture = env.render()
-    assert picture is not None and picture.dtype == np.uint8 and picture.std() > 1.0
+    assert picture is not None
+    assert picture.dtype == np.uint8
+    assert picture.std() > 1.0
     saved = env.save()
     expected = [env.step(action) for action in plan[4:]]
     following = env.reset()[0]

@@ -62,15 +62,20 @@ def test_robomimics_files_come_out_under_our_names_and_conventions(tmp_path):
             np.testing.assert_allclose(first[t].obs["proprio/robot0.quat_wxyz"], [w, x, y, z], atol=1e-6)
             np.testing.assert_array_equal(first[t].obs["pixels/agentview"], demo["obs/agentview_image"][t])
     assert len(first) == 6
-    assert first[4].success and first[5].is_terminal and not any(step.success for step in first[:4])
+    assert first[4].success
+    assert first[5].is_terminal
+    assert not any(step.success for step in first[:4])
 
 
 def test_an_episode_that_fails_is_kept_whole_and_truncated(tmp_path):
     path = robomimic_file(tmp_path / "lift.hdf5", wins_at=None)
     first = next(open_demos(path).episodes)
-    assert len(first) == 7 and first[-1].is_truncated
+    assert len(first) == 7
+    assert first[-1].is_truncated
     with h5py.File(path) as file:
-        np.testing.assert_array_equal(first[-1].obs["pixels/agentview"], file["data/demo_0/next_obs/agentview_image"][-1])
+        np.testing.assert_array_equal(
+            first[-1].obs["pixels/agentview"], file["data/demo_0/next_obs/agentview_image"][-1]
+        )
 
 
 def test_filter_keys_choose_episodes_and_unknown_ones_are_refused(tmp_path):
@@ -87,8 +92,10 @@ def test_only_what_an_env_observes_is_read_and_what_is_missing_is_named(tmp_path
     keep = {key: whole.obs[key] for key in ("pixels/agentview", "proprio/robot0.position")}
     spec = type(whole)(obs=keep, action=whole.action, rate_hz=20.0, max_steps=200)
     assert set(next(open_demos(path, spec).episodes)[0].obs) == set(keep)
-    other = type(whole)(obs={**keep, "pixels/wrist": keep["pixels/agentview"]}, action=whole.action, rate_hz=20.0, max_steps=9)
-    with pytest.raises(SpecError, match="pixels/wrist.*robolearn convert"):
+    other = type(whole)(
+        obs={**keep, "pixels/wrist": keep["pixels/agentview"]}, action=whole.action, rate_hz=20.0, max_steps=9
+    )
+    with pytest.raises(SpecError, match=r"pixels/wrist.*robolearn convert"):
         open_demos(path, other)
 
 
