@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar, cast, overload
 
@@ -12,16 +13,17 @@ from numpy.typing import NDArray
 
 from robolearn.core.errors import ConfigError, nearest
 from robolearn.core.specs import ActionKind, ActionPart, ActionSpec, Frame
-from robolearn.core.types import Action, Obs
+from robolearn.core.types import PIXELS, Action, Obs
 from robolearn.envs.adapters.adapted import AdaptedEnv, Simulation
 from robolearn.envs.adapters.config import AdapterConfig, DmControlConfig, GymnasiumConfig, RobosuiteConfig
 from robolearn.envs.assets.panda import PANDA
 from robolearn.envs.assets.so101 import SO101
-from robolearn.envs.config import ACTIONS, EnvConfig, TaskConfig
+from robolearn.envs.config import ACTIONS, EnvConfig, TaskConfig, WrappersConfig
 from robolearn.envs.robot_env import RobotEnv
 from robolearn.envs.sim.arm import SimArm
 from robolearn.envs.sim.camera import SimCamera
 from robolearn.envs.sim.model import ArmModel
+from robolearn.envs.sim.stage import Stage
 from robolearn.envs.sim.world import World
 from robolearn.envs.tasks.base import SimTask
 from robolearn.envs.tasks.drawer import Drawer, DrawerConfig
@@ -36,6 +38,10 @@ from robolearn.envs.tasks.push import Push, PushConfig
 from robolearn.envs.tasks.reach import Reach, ReachConfig
 from robolearn.envs.tasks.slide import Slide, SlideConfig
 from robolearn.envs.tasks.stack import Stack, StackConfig
+from robolearn.envs.visual.backdrop import Backdrop
+from robolearn.envs.visual.clips import LENGTH, Clip
+from robolearn.envs.visual.randomisation import VisualRandomisation
+from robolearn.envs.visual.webcam import Webcam
 from robolearn.envs.wrappers.action import ActionTransform, RelativeFrame
 from robolearn.envs.wrappers.observation import History, Select
 from robolearn.safety import SupervisedRobot
@@ -94,7 +100,7 @@ def make_env(cfg: EnvConfig, render_mode: str | None = None) -> gym.Env[Obs, Act
     Raises:
         ConfigError: As `build_env`, or if a wrapper does not fit.
     """
-    env: gym.Env[Obs, Action] = build_env(cfg, render_mode)
+    env: gym.Env[Obs, Action] = _dressed(build_env(cfg, render_mode), cfg)
     wanted = cfg.wrappers
     if wanted.relative_frame:
         env = RelativeFrame(env)
@@ -103,6 +109,53 @@ def make_env(cfg: EnvConfig, render_mode: str | None = None) -> gym.Env[Obs, Act
     if max(wanted.frames, wanted.history) > 1:
         env = History(env, wanted.frames, wanted.history)
     return env
+
+
+def _dressed(env: RobotEnv | AdaptedEnv, cfg: EnvConfig) -> gym.Env[Obs, Action]:
+    """Return `env` with the wrappers around it that make it look different."""
+    visual, layer = cfg.wrappers.visual, cast("gym.Env[Obs, Action]", env)
+    if visual.randomisation.active or visual.backdrop.source:
+        stage, cameras = _stage(env)
+        if visual.randomisation.active:
+            layer = VisualRandomisation(layer, stage, cameras, visual.randomisation)
+        if visual.backdrop.source:
+            layer = Backdrop(layer, stage, visual.backdrop, partial(_film_agent, cfg))
+    return Webcam(layer, visual.webcam) if visual.webcam.active else layer
+
+
+def _stage(env: RobotEnv | AdaptedEnv) -> tuple[Stage, dict[str, int]]:
+    """Return how the simulation of an env looks, and the numbers of the cameras that observe it.
+
+    Raises:
+        ConfigError: If its pictures are not ours to draw.
+    """
+    names = [key.removeprefix(PIXELS) for key in env.env_spec.pixel_keys]
+    if isinstance(env, AdaptedEnv) and env.simulation.stage is not None:
+        return env.simulation.stage, camera_numbers(env.simulation.stage.model, names)
+    if isinstance(env, RobotEnv) and isinstance(env.task, SimTask):
+        return env.task.world.stage, {name: env.task.world.camera_id(name) for name in names}
+    raise ConfigError(
+        "env.wrappers.visual",
+        expected="a simulation whose pictures we draw: our tasks, robosuite, dm_control",
+        got="one that draws its own",
+        fix="only the webcam works here",
+    )
+
+
+def _film_agent(cfg: EnvConfig, seed: int) -> Clip:
+    """Return what the first camera of an env sees of random actions, from reset to truncation."""
+    env = build_env(replace(cfg, wrappers=WrappersConfig()))
+    rng = np.random.default_rng(seed)
+    key = env.env_spec.pixel_keys[0]
+    frames = [env.reset(seed=seed)[0][key]]
+    for _ in range(min(env.env_spec.max_steps, LENGTH) - 1):
+        action = rng.uniform(-1.0, 1.0, env.env_spec.action.size).astype(np.float32)
+        obs, _, terminated, truncated, _ = env.step(action)
+        frames.append(obs[key])
+        if terminated or truncated:
+            break
+    env.close()
+    return np.stack(frames).astype(np.uint8)
 
 
 def _task_env(cfg: TaskConfig, render_mode: str | None) -> RobotEnv:

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from robolearn.core.errors import ConfigError, nearest
 from robolearn.core.specs import ActionKind, Frame
+from robolearn.envs.visual.config import VisualConfig
 from robolearn.safety import SafetyLimits
 
 ACTIONS = {
@@ -27,6 +28,8 @@ IMAGE_SIZES = range(16, 513)
 class WrappersConfig:
     """What is put around an env, from the inside outwards."""
 
+    visual: VisualConfig = field(default_factory=VisualConfig)
+    """How it is made to look."""
     relative_frame: bool = False
     """Act and see in the frame of the tool; see `robolearn.envs.wrappers.RelativeFrame`."""
     keys: list[str] | None = None

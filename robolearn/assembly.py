@@ -14,7 +14,8 @@ from robolearn import checkpoint, config
 from robolearn.agents.config import AgentConfig
 from robolearn.core.errors import ConfigError
 from robolearn.core.mirror import Mirror
-from robolearn.core.protocols import Agent
+from robolearn.core.protocols import ActionValues, Agent
+from robolearn.core.rng import spawn
 from robolearn.core.specs import ArraySpec, EnvSpec
 from robolearn.core.types import INTENDED
 from robolearn.data import contact_sheet, open_demos, write_demos
@@ -29,10 +30,13 @@ from robolearn.run.demos import Episode, Nudges, check_demos, collect_demos
 from robolearn.run.directory import RunDirectory, write_json
 from robolearn.run.evaluate import Evaluation, evaluate
 from robolearn.run.finish import film_episodes, finish
+from robolearn.run.montecarlo import critic_bias
 from robolearn.run.rollout import EpisodeEnd
 from robolearn.run.train import Trainer, TrainParts
 
 logger = logging.getLogger(__name__)
+STATES_PER_EPISODE = 5
+"""That a critic is judged in."""
 
 
 def make_agent(cfg: AgentConfig, spec: EnvSpec, seed: int) -> Agent[Any]:
@@ -173,7 +177,7 @@ def evaluate_run(cfg: EvaluateConfig, on_episode: Callable[[EpisodeEnd], None] |
 
     torch.set_num_threads(cfg.threads)
     run = RunDirectory.existing(Path(cfg.run))
-    trained = config.load(run.config, TrainConfig)
+    trained = config.load(run.config, TrainConfig, cfg.change)
     bundle = checkpoint.load_bundle(run.policy)
     with closing_all() as closing:
         envs = closing(make_vector_env(trained.env, cfg.envs, processes=False))
@@ -183,6 +187,28 @@ def evaluate_run(cfg: EvaluateConfig, on_episode: Callable[[EpisodeEnd], None] |
         evaluation = evaluate(agent, envs, range(cfg.first_seed, cfg.first_seed + cfg.episodes), on_episode)
         film_episodes(agent, closing(make_env(trained.env, render_mode="rgb_array")), run, cfg.videos)
     return evaluation
+
+
+def critic_of_run(cfg: EvaluateConfig, on_state: Callable[[], None] = lambda: None) -> dict[str, float]:
+    """Hold the critics of a run's last checkpoint against what follows the actions of its policy there.
+
+    Raises:
+        ConfigError: If there is no such run, or its agent has no critics.
+        CheckpointError: If it has no checkpoint, or a damaged one.
+    """
+    run = RunDirectory.existing(Path(cfg.run))
+    trained = config.load(run.config, TrainConfig, cfg.change)
+    state = checkpoint.load(run.checkpoints)
+    env = make_env(trained.env)
+    try:
+        agent = make_agent(trained.agent, env.get_wrapper_attr("env_spec"), trained.seed)
+        if not isinstance(agent, ActionValues):
+            raise ConfigError("critic_states", expected="0 for an agent without critics", got=cfg.critic_states)
+        agent.load_state_dict(state["agent"])
+        seeds = range(cfg.first_seed, cfg.first_seed + -(-cfg.critic_states // STATES_PER_EPISODE))
+        return critic_bias(env, agent, agent, seeds, spawn(0), per_episode=STATES_PER_EPISODE, on_state=on_state)
+    finally:
+        env.close()
 
 
 def resumed_config(cfg: TrainConfig, overrides: Sequence[str]) -> TrainConfig:

@@ -16,5 +16,11 @@ def main(argv: Sequence[str]) -> int:
     summary = evaluation.summary()
     low, high = summary["wilson_low"], summary["wilson_high"]
     print(f"success {summary['success']:.3f} [{low:.3f}, {high:.3f}] over {evaluation.episodes} episodes")
+    if cfg.critic_states:
+        with progress_bar("critic", cfg.critic_states) as advance:
+            critic = assembly.critic_of_run(cfg, advance)
+        bias = f"{critic['bias']:+.3f} [{critic['bias_low']:+.3f}, {critic['bias_high']:+.3f}]"
+        print(f"critic: bias {bias}, correlation {critic['correlation']:.2f} over {critic['states']:.0f} states")
+        summary |= {f"critic/{name}": value for name, value in critic.items()}
     print(json.dumps(summary))
     return 0

@@ -14,6 +14,7 @@ from robolearn.core.errors import ConfigError, SpecError
 from robolearn.core.protocols import Outcome
 from robolearn.core.specs import EnvSpec
 from robolearn.core.types import CLIPPED, EXECUTED, INTERVENED, REWARD_TERMS, SUCCESS, Action, Obs
+from robolearn.envs.sim.stage import Stage
 from robolearn.envs.snapshot import Saved, load_rng, save_rng
 from robolearn.envs.tasks.expert import Expert
 
@@ -23,6 +24,9 @@ _SEEDS = 2**31 - 1
 
 class Simulation(Protocol):
     """What `AdaptedEnv` asks of a simulation that is not ours; equal seeds and actions must give equal episodes."""
+
+    stage: Stage | None
+    """How it looks; None where pictures are not ours to draw."""
 
     @property
     def env_spec(self) -> EnvSpec:

@@ -15,6 +15,7 @@ from robolearn.envs.adapters.bounds import ActionBounds
 from robolearn.envs.adapters.config import DmControlConfig
 from robolearn.envs.adapters.view import FAST, FASTEST, FILM, STOCK, ModelView, camera_numbers
 from robolearn.envs.sim import gl
+from robolearn.envs.sim.stage import Stage
 from robolearn.envs.tasks.expert import Expert
 
 EXTRA = "pip install 'robolearn[dm-control]'"
@@ -43,8 +44,10 @@ class DmControlSimulation:
         self._last = self._env.reset()
         action = self._env.action_spec()
         self._bounds = ActionBounds(action.minimum, action.maximum, action.shape)
-        self._view = ModelView(PROFILES[cfg.profile], cfg.image_size)
-        self._film = ModelView(STOCK, FILM)
+        self.stage = Stage(model=self._model, data=self._data)
+        """How it looks."""
+        self._view = ModelView(self.stage, PROFILES[cfg.profile], cfg.image_size)
+        self._film = ModelView(self.stage, STOCK, FILM)
         self._cameras = camera_numbers(self._model, [] if cfg.observation == "state" else self._numbered(cfg.cameras))
         period = float(self._env.control_timestep())
         frames = ArraySpec(shape=(cfg.image_size, cfg.image_size, 3), dtype="uint8", low=0.0, high=255.0)
@@ -70,6 +73,7 @@ class DmControlSimulation:
         """Begin an episode."""
         self._random.seed(seed)
         self._last = self._env.reset()
+        self.stage.follow(self._model, self._data)
 
     def step(self, action: Action) -> Outcome:
         """Carry out an action (A,) for one control period."""
@@ -88,12 +92,12 @@ class DmControlSimulation:
 
     def observe(self) -> Obs:
         """Return what is seen now."""
-        frames = self._view.frames(self._model, self._data, self._cameras) if self._cameras else {}
+        frames = self._view.frames(self._cameras) if self._cameras else {}
         return {**frames, **self._vectors()}
 
     def picture(self) -> NDArray[np.uint8]:
         """Return an image (H, W, 3) as dm_control draws it."""
-        (frame,) = self._film.frames(self._model, self._data, {"film": 0}).values()
+        (frame,) = self._film.frames({"film": 0}).values()
         return frame.astype(np.uint8)
 
     def expert(self, rng: np.random.Generator) -> Expert:

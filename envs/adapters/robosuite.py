@@ -30,6 +30,7 @@ from robolearn.envs.adapters.view import (
     camera_numbers,
     paint_collision_geoms,
 )
+from robolearn.envs.sim.stage import Stage
 from robolearn.envs.tasks.expert import Expert
 
 VERSION = "1.5.1"
@@ -77,8 +78,10 @@ class RobosuiteSimulation:
             self._seen: Mapping[str, Any] = self._env.reset()
         if cfg.profile == "fastest":
             paint_collision_geoms(self._model)
-        self._view = ModelView(PROFILES[cfg.profile], cfg.image_size)
-        self._film = ModelView(PROFILES["stock"], FILM)
+        self.stage = Stage(model=self._model, data=self._data)
+        """How it looks."""
+        self._view = ModelView(self.stage, PROFILES[cfg.profile], cfg.image_size)
+        self._film = ModelView(self.stage, PROFILES["stock"], FILM)
         wanted = [] if cfg.observation == "state" else cfg.cameras
         self._cameras = camera_numbers(self._model, wanted)
         self._senses = _senses(self._env, cfg.proprio, self._seen)
@@ -108,6 +111,7 @@ class RobosuiteSimulation:
         """Begin an episode: a seed decides all that robosuite draws, from whatever generator."""
         with seeded(seed):
             self._seen = self._env.reset()
+        self.stage.follow(self._model, self._data)
         if self._cfg.recompile and self._cfg.profile == "fastest":
             paint_collision_geoms(self._model)
 
@@ -123,14 +127,14 @@ class RobosuiteSimulation:
 
     def observe(self) -> Obs:
         """Return what is seen now."""
-        frames = self._view.frames(self._model, self._data, self._cameras) if self._cameras else {}
+        frames = self._view.frames(self._cameras) if self._cameras else {}
         return {**frames, **self._vectors()}
 
     def picture(self) -> NDArray[np.uint8]:
         """Return an image (H, W, 3) as robosuite draws it."""
         names = [name for name in _CAMERAS_OF_PEOPLE if name in self._env.sim.model.camera_names]
         cameras = camera_numbers(self._model, names[:1])
-        (frame,) = self._film.frames(self._model, self._data, cameras).values()
+        (frame,) = self._film.frames(cameras).values()
         return frame.astype(np.uint8)
 
     def expert(self, rng: np.random.Generator) -> Expert:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from robolearn.core.errors import ConfigError, nearest
 from robolearn.core.types import PIXELS, Obs
 from robolearn.envs.sim.render import Renderer, RenderProfile
+from robolearn.envs.sim.stage import Stage
 
 STOCK = RenderProfile(sites=True)
 """As the simulation itself would draw it, to the pixel."""
@@ -24,27 +25,29 @@ COLLISION_GROUP, VISUAL_GROUP = 0, 1
 
 
 class ModelView:
-    """Draws one model from several cameras; follows when the simulation compiles its model anew.
+    """Draws one stage from several cameras; follows when the simulation compiles its model anew.
 
     Args:
+        stage: What to draw.
         profile: How much work goes into a frame.
         size: Pixels a side.
     """
 
-    def __init__(self, profile: RenderProfile, size: int) -> None:
-        self._profile, self._size = profile, size
+    def __init__(self, stage: Stage, profile: RenderProfile, size: int) -> None:
+        self._stage, self._profile, self._size = stage, profile, size
         self._renderer: Renderer | None = None
         self._model: mujoco.MjModel | None = None
 
-    def frames(self, model: mujoco.MjModel, data: mujoco.MjData, cameras: Mapping[str, int]) -> Obs:
+    def frames(self, cameras: Mapping[str, int]) -> Obs:
         """Return `pixels/<camera>` (H, W, 3) of this instant for cameras by name and number; the caller owns the arrays."""
-        if self._renderer is None or self._model is not model:
+        if self._renderer is None or self._model is not self._stage.model:
             self.close()
-            self._renderer, self._model = Renderer(model, self._profile, self._size, self._size), model
+            self._renderer = Renderer(self._stage, self._profile, self._size, self._size)
+            self._model = self._stage.model
         found: Obs = {}
         for name, number in cameras.items():
-            self._renderer.update(data, number)
-            found[PIXELS + name] = self._renderer.draw(data, number, self._size, self._size)
+            self._renderer.update(self._stage.data, number)
+            found[PIXELS + name] = self._renderer.draw(self._stage.data, number, self._size, self._size)
         return found
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from robolearn.core.errors import ConfigError, DriverError, SpecError, nearest
 from robolearn.core.geometry import Pose, Vector
 from robolearn.envs.sim.model import ArmModel, Placement, Scene, compile_world
 from robolearn.envs.sim.render import PROFILES, Renderer
+from robolearn.envs.sim.stage import Stage
 
 TICK_S = 0.02
 """Longest time between two updates of the arms' servo targets; a control period is a whole number of ticks."""
@@ -46,6 +47,8 @@ class World:
         self._timestep_s = self.tick_s / SUBSTEPS
         self.model = compile_world(arms, placements or {}, scene, self._timestep_s)
         self.data = mujoco.MjData(self.model)
+        self.stage = Stage(model=self.model, data=self.data)
+        """How it looks."""
         self.clock = SimClock(period_s, self.advance)
         self.cameras = self._camera_ids()
         self._bodies = {self.model.body(i).name: i for i in range(self.model.nbody)}
@@ -58,7 +61,7 @@ class World:
         self._debt_s = 0.0
         self._steps = 0
         self._renderers: dict[str, Renderer] = {}
-        self._drawn: dict[str, int] = {}
+        self._drawn: dict[str, tuple[int, int]] = {}
         self._touched: set[tuple[int, int]] = set()
         self._forces_version = self._touched_version = -1
         self.refresh()
@@ -178,9 +181,10 @@ class World:
         """
         camera_id = self.camera_id(camera)
         renderer = self._renderer(profile, height, width)
-        if self._drawn.get(profile) != self.version:
+        instant = self.version, self.stage.version
+        if self._drawn.get(profile) != instant:
             renderer.update(self.data)
-            self._drawn[profile] = self.version
+            self._drawn[profile] = instant
         return renderer.draw(self.data, camera_id, height, width)
 
     def camera_id(self, camera: str) -> int:
@@ -245,8 +249,8 @@ class World:
         if found is not None:
             found.close()
             height, width = max(height, found.height), max(width, found.width)
-        self._drawn[profile] = -1
-        self._renderers[profile] = Renderer(self.model, PROFILES[profile], height, width)
+        self._drawn.pop(profile, None)
+        self._renderers[profile] = Renderer(self.stage, PROFILES[profile], height, width)
         return self._renderers[profile]
 
     def _camera_ids(self) -> dict[str, int]:

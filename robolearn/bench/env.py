@@ -79,7 +79,7 @@ class RawWorld:
         self._kinematics = Kinematics(PANDA)
         self._q = np.array(PANDA.spec.q_home)
         self._target = self._kinematics.pose(self._q)
-        self._renderer = Renderer(self._world.model, CHEAP, cfg.image_size, cfg.image_size)
+        self._renderer = Renderer(self._world.stage, CHEAP, cfg.image_size, cfg.image_size)
         self._cameras = [self._world.camera_id(name) for name in cfg.cameras]
 
     def reset(self, world: Mapping[str, NDArray[np.generic]]) -> None:

@@ -224,6 +224,18 @@ class Agent(Policy[CarryT], Protocol[CarryT]):
         ...
 
 
+@runtime_checkable
+class ActionValues(Protocol):
+    """Says what an action is worth."""
+
+    discount: float
+    """Per step."""
+
+    def action_values(self, obs: Obs, action: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the expected discounted sum of rewards (B,) of actions (B, A) at batched observations."""
+        ...
+
+
 @dataclass(kw_only=True, slots=True, frozen=True)
 class Intervention:
     """A human's command for this step."""

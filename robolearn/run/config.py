@@ -103,6 +103,10 @@ class EvaluateConfig:
     first_seed: int = 20_000
     envs: int = 5
     videos: int = 6
+    change: list[str] = field(default_factory=list[str])
+    """Keys of the run's config that are to be otherwise, such as `env.wrappers.visual.backdrop.split=test`."""
+    critic_states: int = 0
+    """States in which the critics of the last checkpoint are held against Monte-Carlo returns; 0 for none."""
     threads: int = 2
 
 

@@ -6,6 +6,7 @@ from typing import cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
 
@@ -46,6 +47,7 @@ class SacAgent(Agent[None]):
             CheckpointError: If the encoder's weights file does not fit.
         """
         self.cfg = cfg
+        self.discount = cfg.discount
         self.spec = spec
         self.layout = Layout.choose(spec, cfg.observe)
         self.device = torch.device("cuda" if cfg.device == "auto" and torch.cuda.is_available() else _named(cfg.device))
@@ -105,6 +107,15 @@ class SacAgent(Agent[None]):
             noise = rng.standard_normal(shape, np.float32)
             action = self.policy.actor(x).transform(torch.from_numpy(noise).to(self.device)).cpu().numpy()
         return Decision(action=action, carry=None)
+
+    @torch.inference_mode()
+    def action_values(self, obs: Obs, action: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what the critics expect of actions (B, A) on average over the ensemble (B,)."""
+        self.layout.validate(obs)
+        tensors = to_tensors(obs, self.layout.keys, self.device)
+        x = self.policy(self.layout.frames(tensors, ""), self.layout.vector(tensors, ""))
+        chosen = torch.from_numpy(action).to(self.device)
+        return self.critics(torch.cat([x, chosen], dim=1)).mean(dim=0).cpu().numpy()
 
     @override
     def plan(self, progress: Progress) -> Plan:
