@@ -38,11 +38,13 @@ from robolearn.envs.tasks.push import Push, PushConfig
 from robolearn.envs.tasks.reach import Reach, ReachConfig
 from robolearn.envs.tasks.slide import Slide, SlideConfig
 from robolearn.envs.tasks.stack import Stack, StackConfig
+from robolearn.envs.tasks.stow import Stow, StowConfig
 from robolearn.envs.visual.backdrop import Backdrop
 from robolearn.envs.visual.clips import LENGTH, Clip
 from robolearn.envs.visual.randomisation import VisualRandomisation
 from robolearn.envs.visual.webcam import Webcam
 from robolearn.envs.wrappers.action import ActionTransform, RelativeFrame
+from robolearn.envs.wrappers.disturbance import Disturbance
 from robolearn.envs.wrappers.observation import History, Select
 from robolearn.safety import SupervisedRobot
 
@@ -55,6 +57,7 @@ TASKS: Mapping[type[TaskConfig], Callable[[Any], SimTask]] = {
     PegConfig: Peg,
     PlaceConfig: Place,
     StackConfig: Stack,
+    StowConfig: Stow,
     PushConfig: Push,
     SlideConfig: Slide,
     LiftConfig: Lift,
@@ -112,8 +115,12 @@ def make_env(cfg: EnvConfig, render_mode: str | None = None) -> gym.Env[Obs, Act
 
 
 def _dressed(env: RobotEnv | AdaptedEnv, cfg: EnvConfig) -> gym.Env[Obs, Action]:
-    """Return `env` with the wrappers around it that make it look different."""
+    """Return `env` with the wrappers around it that disturb it and make it look different."""
     visual, layer = cfg.wrappers.visual, cast("gym.Env[Obs, Action]", env)
+    if cfg.wrappers.disturbance.chance:
+        if not (isinstance(env, RobotEnv) and isinstance(env.task, SimTask)):
+            raise ConfigError("env.wrappers.disturbance", expected="a task of ours", got=type(cfg).__name__)
+        layer = Disturbance(layer, env.task.world, cfg.wrappers.disturbance)
     if visual.randomisation.active or visual.backdrop.source:
         stage, cameras = _stage(env)
         if visual.randomisation.active:

@@ -25,11 +25,31 @@ IMAGE_SIZES = range(16, 513)
 
 
 @dataclass(kw_only=True, slots=True)
+class DisturbanceConfig:
+    """How often, and how far, things are moved."""
+
+    chance: float = 0.0
+    """Of a disturbance, at each step."""
+    shift: float = 0.05
+    """Largest distance along x and along y, m."""
+    turn: float = 0.5
+    """Largest turn about the vertical, rad."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.chance <= 1.0:
+            raise ConfigError("env.wrappers.disturbance.chance", expected="a chance in [0, 1]", got=self.chance)
+        if not (0.0 <= self.shift <= 0.5 and self.turn >= 0.0):
+            raise ConfigError("env.wrappers.disturbance", expected="a shift up to 0.5 m, a turn", got=self)
+
+
+@dataclass(kw_only=True, slots=True)
 class WrappersConfig:
     """What is put around an env, from the inside outwards."""
 
     visual: VisualConfig = field(default_factory=VisualConfig)
     """How it is made to look."""
+    disturbance: DisturbanceConfig = field(default_factory=DisturbanceConfig)
+    """What is moved in the middle of episodes."""
     relative_frame: bool = False
     """Act and see in the frame of the tool; see `robolearn.envs.wrappers.RelativeFrame`."""
     keys: list[str] | None = None

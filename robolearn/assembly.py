@@ -32,6 +32,7 @@ from robolearn.run.evaluate import Evaluation, evaluate
 from robolearn.run.finish import film_episodes, finish
 from robolearn.run.montecarlo import critic_bias
 from robolearn.run.rollout import EpisodeEnd
+from robolearn.run.subgoals import evaluate_subgoals
 from robolearn.run.train import Trainer, TrainParts
 
 logger = logging.getLogger(__name__)
@@ -187,6 +188,29 @@ def evaluate_run(cfg: EvaluateConfig, on_episode: Callable[[EpisodeEnd], None] |
         evaluation = evaluate(agent, envs, range(cfg.first_seed, cfg.first_seed + cfg.episodes), on_episode)
         film_episodes(agent, closing(make_env(trained.env, render_mode="rgb_array")), run, cfg.videos)
     return evaluation
+
+
+def subgoals_of_run(cfg: EvaluateConfig, on_episode: Callable[[], None] = lambda: None) -> dict[str, float]:
+    """Evaluate the policy of a run on a long task, subgoal by subgoal; see `evaluate_subgoals`.
+
+    Raises:
+        ConfigError: If there is no such run, or nobody has written an expert for its task.
+        SpecError: If its task has no subgoals.
+    """
+    run = RunDirectory.existing(Path(cfg.run))
+    trained = config.load(run.config, TrainConfig, cfg.change)
+    bundle = checkpoint.load_bundle(run.policy)
+    env = make_env(trained.env)
+    try:
+        agent = make_agent(trained.agent, bundle.spec, trained.seed)
+        agent.load_policy_state(bundle.state)
+        expert, seeds = partial(make_expert, env), range(cfg.first_seed, cfg.first_seed + cfg.episodes)
+        report = evaluate_subgoals(
+            env, agent, expert, seeds, steps=cfg.subgoal_steps, rng=spawn(0), on_episode=on_episode
+        )
+        return report.summary()
+    finally:
+        env.close()
 
 
 def critic_of_run(cfg: EvaluateConfig, on_state: Callable[[], None] = lambda: None) -> dict[str, float]:

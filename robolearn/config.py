@@ -38,6 +38,7 @@ SCHEMAS: dict[str, str] = {
     "env/peg": "robolearn.envs.tasks.peg:PegConfig",
     "env/place": "robolearn.envs.tasks.place:PlaceConfig",
     "env/stack": "robolearn.envs.tasks.stack:StackConfig",
+    "env/stow": "robolearn.envs.tasks.stow:StowConfig",
     "env/push": "robolearn.envs.tasks.push:PushConfig",
     "env/slide": "robolearn.envs.tasks.slide:SlideConfig",
     "env/lift": "robolearn.envs.tasks.lift:LiftConfig",

@@ -16,6 +16,11 @@ def main(argv: Sequence[str]) -> int:
     summary = evaluation.summary()
     low, high = summary["wilson_low"], summary["wilson_high"]
     print(f"success {summary['success']:.3f} [{low:.3f}, {high:.3f}] over {evaluation.episodes} episodes")
+    if cfg.subgoal_steps:
+        with progress_bar("subgoals", cfg.episodes) as advance:
+            subgoals = assembly.subgoals_of_run(cfg, advance)
+        print(f"subgoals: {subgoals['score']:.3f} reached alone, {subgoals['complete']:.3f} of episodes whole")
+        summary |= {f"subgoals/{name}": value for name, value in subgoals.items()}
     if cfg.critic_states:
         with progress_bar("critic", cfg.critic_states) as advance:
             critic = assembly.critic_of_run(cfg, advance)

@@ -125,6 +125,24 @@ class World:
         index = self._body_id(body)
         return Pose(self.data.xpos[index].copy(), self.data.xquat[index].copy())
 
+    def loose(self) -> list[str]:
+        """Return the bodies that lie about."""
+        return [name for name in self._bodies if self._free_joint(name) is not None]
+
+    def overlap(self, body: str) -> float:
+        """Return how deep a body is in what it touches where everything is now, m; 0 if it touches nothing."""
+        mujoco.mj_collision(self.model, self.data)
+        index, contact = self._body_id(body), self.data.contact
+        own = (self.model.geom_bodyid[contact.geom] == index).any(axis=1)
+        return max(0.0, -float(contact.dist[own].min())) if own.any() else 0.0
+
+    def handled(self, body: str) -> bool:
+        """Return whether an arm touches a body."""
+        index = self._body_id(body)
+        bodies = {(self._owner(first), self._owner(second)) for first, second in self._contacts()}
+        others = {second if first == index else first for first, second in bodies if index in (first, second)}
+        return any(self.model.body(other).name.split("/")[0] in self.arms for other in others)
+
     def speed(self, body: str) -> float:
         """Return how fast a loose body moves, m/s.
 
@@ -258,6 +276,9 @@ class World:
         names: Sequence[str] = [self.model.camera(i).name for i in range(self.model.ncam)]
         alone = len(self.arms) == 1
         return {(n.rsplit("/", 1)[-1] if alone else n.replace("/", "_")): i for i, n in enumerate(names)}
+
+    def _owner(self, geom: int) -> int:
+        return int(self.model.geom_bodyid[geom])
 
     def _joint_address(self, joint: str) -> int:
         found = self._joints.get(joint)

@@ -63,6 +63,8 @@ class Drawer(SimTask):
     """The drawer must be open by `opening`; the fingers start closed."""
 
     weights: ClassVar[Mapping[str, float]] = {"reach": 0.3, "open": 0.5}
+    fovy: ClassVar[float] = 35.0
+    """Of the camera `front`, degrees."""
 
     def __init__(self, cfg: DrawerConfig) -> None:
         super().__init__(cfg)
@@ -70,7 +72,7 @@ class Drawer(SimTask):
 
     @override
     def scene(self, scene: SceneBuilder) -> None:
-        scene.tabletop()
+        scene.tabletop(self.fovy)
         chest = scene.fixture("chest", (*CENTRE, 0.0))
         depth, width, height = HALF
         chest.shape([depth, width, BOARD], (0.0, 0.0, 2.0 * height - BOARD), colour=WOOD)
@@ -135,15 +137,41 @@ class Drawer(SimTask):
         return yaw_of(self.world.pose("chest").quat_wxyz)
 
 
-class DrawerExpert(CartesianExpert):
-    """Comes down along a funnel into the gap behind the bar of the handle, and pulls along the drawer's line."""
+class HookExpert(CartesianExpert):
+    """Comes down along a funnel into the gap behind the bar of the handle, and moves the drawer along its line from there."""
 
     HEIGHT = 0.005
     """Of the tool above the middle of the bar, m."""
     LEAD = 0.035
-    """m by which the pull aims ahead of where the fingers touch the bar."""
+    """m by which it aims ahead of where the fingers touch the bar, or the front."""
     TOUCH = BAR[0] + 0.0105
     """Distance between tool and bar at which the fingers touch it, m."""
+
+    def hook(self, task: "Drawer", *, pull: bool) -> Goal:
+        """Return where to go next to pull the drawer open by its bar, or to push it shut by its front."""
+        tool, yaw = task.arm.tool(), task.heading()
+        ahead = np.array([math.cos(yaw), math.sin(yaw), 0.0])
+        bar = task.handle() + self.HEIGHT * UP
+        offset = tool.position - bar
+        behind = float(-offset @ ahead)
+        aside = float(np.linalg.norm(offset[:2] + behind * ahead[:2]))
+        turn = self._turn(yaw, tool.quat_wxyz)
+        if 0.0 < behind < BAR[0] + GAP and aside < 0.02 and abs(offset[2]) < 0.015:
+            touch = self.LEAD - self.TOUCH if pull else -(BAR[0] + GAP) - self.LEAD + self.TOUCH - BAR[0]
+            return Goal(bar + touch * ahead, turn, opening=0.0, speed=0.45)
+        gap = bar - (BAR[0] + 0.5 * GAP) * ahead
+        away = float(np.linalg.norm(gap[:2] - tool.position[:2]))
+        return Goal(gap + min(4.0 * max(away - 0.004, 0.0), 0.12) * UP, turn, opening=0.0)
+
+    def _turn(self, heading: float, tool_wxyz: Vector) -> float:
+        """Return the shorter turn after which the fingers lie side by side along the bar, rad."""
+        if not self.can_turn(ARM):
+            return 0.0
+        return math.remainder(heading - yaw_of(tool_wxyz) + 0.5 * math.pi, math.pi)
+
+
+class DrawerExpert(HookExpert):
+    """Pulls."""
 
     def __init__(self, env: RobotEnv, task: Drawer, rng: np.random.Generator) -> None:
         super().__init__(env, task.arms, rng)
@@ -151,21 +179,4 @@ class DrawerExpert(CartesianExpert):
 
     @override
     def goals(self) -> Mapping[str, Goal]:
-        tool, yaw = self._task.arm.tool(), self._task.heading()
-        ahead = np.array([math.cos(yaw), math.sin(yaw), 0.0])
-        bar = self._task.handle() + self.HEIGHT * UP
-        offset = tool.position - bar
-        behind = float(-offset @ ahead)
-        aside = float(np.linalg.norm(offset[:2] + behind * ahead[:2]))
-        turn = self._turn(yaw, tool.quat_wxyz)
-        if 0.0 < behind < BAR[0] + GAP and aside < 0.02 and abs(offset[2]) < 0.015:
-            return {ARM: Goal(bar + (self.LEAD - self.TOUCH) * ahead, turn, opening=0.0, speed=0.45)}
-        gap = bar - (BAR[0] + 0.5 * GAP) * ahead
-        away = float(np.linalg.norm(gap[:2] - tool.position[:2]))
-        return {ARM: Goal(gap + min(4.0 * max(away - 0.004, 0.0), 0.12) * UP, turn, opening=0.0)}
-
-    def _turn(self, heading: float, tool_wxyz: Vector) -> float:
-        """Return the shorter turn after which the fingers lie side by side along the bar, rad."""
-        if not self.can_turn(ARM):
-            return 0.0
-        return math.remainder(heading - yaw_of(tool_wxyz) + 0.5 * math.pi, math.pi)
+        return {ARM: self.hook(self._task, pull=True)}

@@ -25,6 +25,8 @@ CLIPPED = "executed_clipped"
 INTERVENED = "intervened"
 SUCCESS = "success"
 REWARD_TERMS = "reward_terms"
+SUBGOAL = "subgoal/"
+"""Prefix of the reward terms of a long task that say, by 0 or 1 and in order, which of its subgoals are reached."""
 
 INTENDED = "intended"
 """Of `Step.extra`: the action (A,) that was wanted before something disturbed it, which is what to clone; elsewhere `action`."""

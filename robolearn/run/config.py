@@ -105,6 +105,8 @@ class EvaluateConfig:
     videos: int = 6
     change: list[str] = field(default_factory=list[str])
     """Keys of the run's config that are to be otherwise, such as `env.wrappers.visual.backdrop.split=test`."""
+    subgoal_steps: int = 0
+    """Steps for each subgoal of a long task, which is then evaluated subgoal by subgoal; 0 for whole episodes only."""
     critic_states: int = 0
     """States in which the critics of the last checkpoint are held against Monte-Carlo returns; 0 for none."""
     threads: int = 2

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from robolearn.core.errors import ConfigError
 from robolearn.core.protocols import ActionValues, Policy
-from robolearn.core.types import EXECUTED, Action, Mode, Obs, Previous
+from robolearn.core.types import Action, Mode, Obs
+from robolearn.run.walker import Walker
 
 SavedState = Any
 """What `save` of an env returns."""
@@ -51,14 +52,14 @@ def visit(
     visits: list[Visit] = []
     for seed in seeds:
         obs, _ = env.reset(seed=seed)
-        walker, path = _Walker(env, policy, mode, rng), list[Visit]()
+        walker, path = Walker(env, policy, mode, rng), list[Visit]()
         over = False
         while not over:
             state = env.get_wrapper_attr("save")()
             action = walker.choose(obs)
             path.append(Visit(state=state, obs=obs, action=action, carry=walker.carry))
-            obs, _, ended, cut = walker.step(action)
-            over = ended or cut
+            step = walker.step(action)
+            obs, over = step.obs, step.over
         chosen = rng.choice(len(path), size=min(per_episode, len(path)), replace=False)
         visits.extend(path[index] for index in sorted(chosen.tolist()))
     return visits
@@ -90,15 +91,15 @@ def monte_carlo(
     returns: list[Return] = []
     for action in actions:
         env.get_wrapper_attr("restore")(start.state)
-        walker = _Walker(env, policy, mode, rng, start.carry)
+        walker = Walker(env, policy, mode, rng, start.carry)
         total, weight, steps, chosen = 0.0, 1.0, 0, action
         while True:
-            obs, reward, ended, cut = walker.step(chosen)
-            total, weight, steps = total + weight * reward, weight * discount, steps + 1
-            if ended or cut or steps == horizon:
+            step = walker.step(chosen)
+            total, weight, steps = total + weight * step.reward, weight * discount, steps + 1
+            if step.over or steps == horizon:
                 break
-            chosen = walker.choose(obs)
-        returns.append(Return(discounted=total, ended=ended))
+            chosen = walker.choose(step.obs)
+        returns.append(Return(discounted=total, ended=step.ended))
     return returns
 
 
@@ -152,30 +153,3 @@ def compare(values: NDArray[np.floating[Any]], returns: NDArray[np.floating[Any]
         "error": float(np.sqrt(np.mean(differences**2))),
         "correlation": 0.0 if constant else float(np.corrcoef(values, returns)[0, 1]),
     }
-
-
-class _Walker:
-    """Steps one env with one policy from wherever the env is."""
-
-    def __init__(
-        self, env: gym.Env[Any, Any], policy: Policy[Any], mode: Mode, rng: np.random.Generator, carry: Any = None
-    ) -> None:
-        self._env, self._policy, self._mode, self._rng = env, policy, mode, rng
-        self.carry = policy.initial(1) if carry is None else carry
-        self._previous: Previous | None = None
-
-    def choose(self, obs: Obs) -> Action:
-        """Return an action (A,) of the policy."""
-        batch = {key: value[None] for key, value in obs.items()}
-        assert self._env.action_space.shape is not None
-        previous = self._previous or Previous.start(1, self._env.action_space.shape[0])
-        decision = self._policy.act(batch, self.carry, previous, self._mode, self._rng)
-        self.carry = decision.carry
-        return decision.action[0]
-
-    def step(self, action: Action) -> tuple[Obs, float, bool, bool]:
-        """Return observation, reward, whether the episode ended for good, and whether a limit cut it."""
-        obs, reward, terminated, truncated, info = self._env.step(action)
-        no = np.zeros(1, np.bool_)
-        self._previous = Previous(executed=info[EXECUTED][None], intervened=no, first=no)
-        return obs, float(reward), bool(terminated), bool(truncated)
