@@ -122,7 +122,7 @@ def _dressed(env: RobotEnv | AdaptedEnv, cfg: EnvConfig) -> gym.Env[Obs, Action]
             raise ConfigError("env.wrappers.disturbance", expected="a task of ours", got=type(cfg).__name__)
         layer = Disturbance(layer, env.task.world, cfg.wrappers.disturbance)
     if visual.randomisation.active or visual.backdrop.source:
-        stage, cameras = _stage(env)
+        stage, cameras = stage_of(env)
         if visual.randomisation.active:
             layer = VisualRandomisation(layer, stage, cameras, visual.randomisation)
         if visual.backdrop.source:
@@ -130,7 +130,7 @@ def _dressed(env: RobotEnv | AdaptedEnv, cfg: EnvConfig) -> gym.Env[Obs, Action]
     return Webcam(layer, visual.webcam) if visual.webcam.active else layer
 
 
-def _stage(env: RobotEnv | AdaptedEnv) -> tuple[Stage, dict[str, int]]:
+def stage_of(env: RobotEnv | AdaptedEnv) -> tuple[Stage, dict[str, int]]:
     """Return how the simulation of an env looks, and the numbers of the cameras that observe it.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Measure: `robolearn bench env|replay|sac|tasks|sb3|learn`; the last line is one JSON object."""
+"""Measure: `robolearn bench env|backdrop|replay|sac|tasks|sb3|learn`; the last line is one JSON object."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -23,9 +23,16 @@ def main(argv: Sequence[str]) -> int:
 def _measure(cfg: BenchConfig) -> Mapping[str, object]:
     match cfg.what:
         case "env":
+            from robolearn.bench.adapters import profile_sheet
             from robolearn.bench.env import bench_env
 
+            profile_sheet(Path(cfg.out) / "profiles.png")
             return bench_env()
+        case "backdrop":
+            from robolearn.bench.backdrop import backdrop_sheet, bench_backdrop
+
+            backdrop_sheet(Path(cfg.out) / "backdrops.png")
+            return bench_backdrop(seconds=4.0)
         case "replay":
             from robolearn.bench.replay import bench_replay
 

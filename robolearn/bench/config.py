@@ -5,7 +5,7 @@ from typing import Any
 
 from robolearn.core.errors import ConfigError, nearest
 
-BENCHMARKS = ("env", "replay", "sac", "tasks", "sb3", "learn")
+BENCHMARKS = ("env", "backdrop", "replay", "sac", "tasks", "sb3", "learn")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -13,7 +13,7 @@ class BenchConfig:
     """One benchmark."""
 
     what: str = "env"
-    """env | replay | sac | tasks | sb3 | learn"""
+    """One of `BENCHMARKS`."""
     seeds: int = 5
     """learn: runs per setting. sb3: runs per task and reward."""
     settings: list[str] = field(default_factory=lambda: ["easy", "default"])
