@@ -18,6 +18,7 @@ for _task in (
     "Peg",
     "Place",
     "Stack",
+    "Stow",
     "Push",
     "Slide",
     "Lift",

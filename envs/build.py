@@ -16,6 +16,7 @@ from robolearn.core.specs import ActionKind, ActionPart, ActionSpec, Frame
 from robolearn.core.types import PIXELS, Action, Obs
 from robolearn.envs.adapters.adapted import AdaptedEnv, Simulation
 from robolearn.envs.adapters.config import AdapterConfig, DmControlConfig, GymnasiumConfig, RobosuiteConfig
+from robolearn.envs.adapters.view import camera_numbers
 from robolearn.envs.assets.panda import PANDA
 from robolearn.envs.assets.so101 import SO101
 from robolearn.envs.config import ACTIONS, EnvConfig, TaskConfig, WrappersConfig

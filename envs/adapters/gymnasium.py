@@ -39,6 +39,9 @@ class GymnasiumSimulation:
         ConfigError: If it is unknown, cannot be made, or its spaces are not arrays.
     """
 
+    stage = None
+    """It draws its own pictures."""
+
     def __init__(self, cfg: GymnasiumConfig) -> None:
         self._cfg = cfg
         self._env = _make(cfg)

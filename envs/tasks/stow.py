@@ -28,10 +28,10 @@ SPOT = 0.014
 """Where the cube's middle is to lie, m ahead of the drawer's origin: the middle of what is open at `opening`."""
 SHUT = 0.015
 """A drawer that is open by less than this is shut, m."""
-BESIDE = (0.14, 0.19)
+BESIDE = (0.16, 0.19)
 """Least and largest distance of the cube from the chest's middle line, m."""
-AHEAD = (0.06, 0.14)
-"""And ahead of the chest's middle."""
+AHEAD = (0.12, 0.17)
+"""And ahead of the chest's middle: a hand that comes down for it clears the top of the chest."""
 RED = (0.16, 0.35, 0.85)
 
 
@@ -76,6 +76,7 @@ class Stow(Drawer):
     @override
     def place(self, rng: np.random.Generator, options: Mapping[str, object]) -> None:
         super().place(rng, options)
+        self.world.refresh()
         chest = self.world.pose("chest")
         side = math.copysign(rng.uniform(*BESIDE), rng.uniform(-1.0, 1.0))
         x, y, _ = (chest.position + quat_rotate(chest.quat_wxyz, np.array([rng.uniform(*AHEAD), side, 0.0]))).tolist()
@@ -126,7 +127,7 @@ class StowExpert(CarryExpert, HookExpert):
     """Pulls the drawer, fetches the cube, and pushes the drawer, each from wherever the hand is."""
 
     CLOSED_M = 0.013
-    GRIP = 0.006
+    GRIP = 0.009
     """Height of the tool above the middle of a held cube, m: fingertips reach 15 mm below the tool."""
     CLEAR = 0.12
     """Height of the tool above the table at which it passes over everything, m."""

@@ -84,10 +84,17 @@ class Backdrop(VisualWrapper):
     def _hide_floors(self) -> None:
         model = self._stage.model
         if self._cfg.floor and self._floors[0] is not model:
-            floors = np.flatnonzero(model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE)
+            floors = np.flatnonzero(_scenery(model))
             self._floors = model, floors, model.geom_group[floors].copy()
             model.geom_group[floors] = HIDDEN_GROUP
             self._stage.changed()
+
+
+def _scenery(model: mujoco.MjModel) -> NDArray[np.bool_]:
+    """Return which geoms are planes, or stand fast in the world and can be seen but not touched, as the top of our table."""
+    plane = model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE
+    fixed, ghost = model.geom_bodyid == 0, (model.geom_contype == 0) & (model.geom_conaffinity == 0)
+    return np.asarray(plane | (fixed & ghost), np.bool_)
 
 
 def _no_floors() -> tuple[None, NDArray[np.intp], NDArray[np.int32]]:

@@ -100,7 +100,7 @@ class BackdropConfig:
     window: float = 1.0
     """Share of the picture's width and height, from its middle, in which the clip is seen; InfoPower's levels are .5, .63 and 1."""
     floor: bool = True
-    """Whether floors (planes) give way as well."""
+    """Whether floors and tables give way as well: planes, and what stands fast in the world and cannot be touched."""
     grey: bool = False
 
     def __post_init__(self) -> None:

@@ -23,6 +23,7 @@ from robolearn.envs.tasks.push import PushConfig
 from robolearn.envs.tasks.reach import ReachConfig
 from robolearn.envs.tasks.slide import SlideConfig
 from robolearn.envs.tasks.stack import StackConfig
+from robolearn.envs.tasks.stow import StowConfig
 
 CONFIGS = {
     "pick_cube": lambda: PickCubeConfig(image_size=32, observation="both"),
@@ -36,6 +37,7 @@ CONFIGS = {
     "place": lambda: PlaceConfig(image_size=32, cameras=["front"], observation="both"),
     "stack": lambda: StackConfig(image_size=32, reward="dense"),
     "peg": lambda: PegConfig(image_size=32, observation="both"),
+    "stow": lambda: StowConfig(image_size=32, cameras=["front"], reward="dense"),
     "lift": lambda: LiftConfig(image_size=32, observation="both", rotation_scale=0.1),
     "handover": lambda: HandoverConfig(image_size=32, cameras=["front"], rotation_scale=0.1),
     "reach": lambda: ReachConfig(image_size=32, cameras=["wrist"]),
@@ -53,6 +55,7 @@ IDS = {
     "robolearn/Place-v0": PlaceConfig,
     "robolearn/Stack-v0": StackConfig,
     "robolearn/Reach-v0": ReachConfig,
+    "robolearn/Stow-v0": StowConfig,
     "robolearn/Push-v0": PushConfig,
     "robolearn/Slide-v0": SlideConfig,
     "robolearn/Lever-v0": LeverConfig,
@@ -168,13 +171,13 @@ def test_executed_actions_lead_to_the_same_episode_again(cfg):
 
 
 def test_a_time_limit_truncates_and_a_success_terminates(cfg):
-    cfg.max_steps = 3
+    enough, cfg.max_steps = max(cfg.max_steps, 60), 3
     env = build_env(cfg)
     env.reset(seed=0)
     still = np.zeros(env.action_space.shape, np.float32)
     assert [env.step(still)[2:4] for _ in range(3)] == [(False, False), (False, False), (False, True)]
     env.close()
-    cfg.max_steps = 60
+    cfg.max_steps = enough
     env = build_env(cfg)
     env.reset(seed=0)
     expert, terminated, truncated, info = make_expert(env, spawn(0)), False, False, {}

@@ -26,6 +26,7 @@ from robolearn.envs.tasks.push import PushConfig
 from robolearn.envs.tasks.reach import ReachConfig
 from robolearn.envs.tasks.slide import SlideConfig
 from robolearn.envs.tasks.stack import StackConfig
+from robolearn.envs.tasks.stow import StowConfig
 
 TOOL = {"action": "xyz_rotation", "frame": "tool"}
 TOOL_GRIPPER = {"action": "xyz_rotation_gripper", "frame": "tool"}
@@ -69,6 +70,8 @@ SETTINGS: dict[str, Callable[[], TaskConfig]] = {
     "peg-tool": lambda: PegConfig(**TOOL),
     "lift": LiftConfig,
     "handover": HandoverConfig,
+    "stow": StowConfig,
+    "stow-tool": lambda: StowConfig(**TOOL_GRIPPER),
 }
 """Tasks and variants; every name up to the first dash is a task, with its default config under it."""
 DEFAULTS = {name: make for name, make in SETTINGS.items() if "-" not in name}
@@ -99,6 +102,7 @@ BOUNDS = {
     "peg": Bounds((10, 40), episodes=12, of_variants=12, penetration_m=0.0006),
     "lift": Bounds((10, 40), episodes=20, penetration_m=0.0025),
     "handover": Bounds((10, 60), episodes=20, penetration_m=0.0025),
+    "stow": Bounds((40, 90), episodes=12, of_variants=6),
 }
 DENSE_SEED = {"drawer": 3, "lever": 3, "push": 3}
 """Whose episode is looked at for the dense reward; 4 for the others."""

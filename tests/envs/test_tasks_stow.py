@@ -35,6 +35,7 @@ def test_subgoals_come_one_after_another_and_the_last_is_success():
     assert reached(info) == [SUBGOAL + "open", SUBGOAL + "inside"]
     assert not info[SUCCESS]
     world.set_joint("drawer", 0.5 * SHUT)
+    world.refresh()
     world.place("cube", Pose(task.spot(), world.pose("chest").quat_wxyz))
     world.refresh()
     _, reward, terminated, _, info = env.step(still)
