@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robolearn.core.errors import ConfigError, nearest
+from robolearn.core.geometry import Vector
 from robolearn.core.specs import ActionKind, ActionPart, ActionSpec, Frame
 from robolearn.core.types import PIXELS, Action, Obs
-from robolearn.envs.adapters.adapted import AdaptedEnv, Simulation
+from robolearn.envs.adapters.adapted import AdaptedEnv, Recalling, Simulation
 from robolearn.envs.adapters.config import AdapterConfig, DmControlConfig, GymnasiumConfig, RobosuiteConfig
 from robolearn.envs.adapters.view import camera_numbers
 from robolearn.envs.assets.panda import PANDA
@@ -148,6 +149,37 @@ def stage_of(env: RobotEnv | AdaptedEnv) -> tuple[Stage, dict[str, int]]:
         got="one that draws its own",
         fix="only the webcam works here",
     )
+
+
+def state_of(env: gym.Env[Any, Any]) -> Callable[[], Vector] | None:
+    """Return what gives the state of an env's simulation (D,); None where there is none that can be shown again."""
+    base = env.unwrapped
+    if isinstance(base, AdaptedEnv) and isinstance(base.simulation, Recalling) and base.simulation.stage is not None:
+        return base.simulation.stage.state
+    if isinstance(base, RobotEnv) and isinstance(base.task, SimTask):
+        return base.task.world.stage.state
+    return None
+
+
+def recall(env: RobotEnv | AdaptedEnv, state: Vector, model: str | None = None) -> tuple[Obs, bool]:
+    """Return what would be observed in a recorded state (D,), and whether robosuite calls it a success.
+
+    Args:
+        env: Its episode is over then.
+        state: As `state_of` gave it.
+        model: In MJCF, where the episode has its own.
+
+    Raises:
+        ConfigError: If such states cannot be shown.
+        SpecError: If the state is of another model.
+    """
+    if isinstance(env, AdaptedEnv) and isinstance(env.simulation, Recalling):
+        success = env.simulation.recall(state, model)
+        return env.simulation.observe(), success
+    if isinstance(env, RobotEnv) and isinstance(env.task, SimTask) and model is None:
+        env.task.world.stage.recall(state)
+        return env.observe(), False
+    raise ConfigError("env", expected="one of our tasks, or of robosuite, as the file", got=type(env).__name__)
 
 
 def _film_agent(cfg: EnvConfig, seed: int) -> Clip:

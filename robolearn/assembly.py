@@ -18,14 +18,14 @@ from robolearn.core.protocols import ActionValues, Agent
 from robolearn.core.rng import spawn
 from robolearn.core.specs import ArraySpec, EnvSpec
 from robolearn.core.types import INTENDED
-from robolearn.data import contact_sheet, open_demos, write_demos
-from robolearn.envs.build import make_env, make_expert, make_vector_env
+from robolearn.data import DemoSource, contact_sheet, open_demos, rerender, write_demos
+from robolearn.envs.build import build_env, make_env, make_expert, make_vector_env, recall, state_of
 from robolearn.envs.config import EnvConfig
 from robolearn.log.info import run_info
 from robolearn.log.sinks import JsonlSink, TensorBoardSink
 from robolearn.nn.memory import keep_freed_memory
 from robolearn.replay import Replay
-from robolearn.run.config import EvaluateConfig, RecordConfig, TrainConfig
+from robolearn.run.config import ConvertConfig, EvaluateConfig, RecordConfig, TrainConfig
 from robolearn.run.demos import Episode, Nudges, check_demos, collect_demos
 from robolearn.run.directory import RunDirectory, write_json
 from robolearn.run.evaluate import Evaluation, evaluate
@@ -143,14 +143,24 @@ def load_demos(cfg: TrainConfig, spec: EnvSpec, run: RunDirectory) -> list[Episo
 
 
 def record(
-    cfg: EnvConfig, count: int, seed: int, nudge: float, on_episode: Callable[[bool, int], None] | None = None
+    cfg: EnvConfig,
+    count: int,
+    seed: int,
+    nudge: float,
+    on_episode: Callable[[bool, int], None] | None = None,
+    *,
+    states: bool = False,
 ) -> list[Episode]:
-    """Record `count` successful episodes of the task's scripted expert, nudged with a chance of `nudge` a step."""
+    """Record `count` successful episodes of the task's scripted expert, nudged with a chance of `nudge` a step.
+
+    With `states`, the states of the simulation are recorded as well, if it has any.
+    """
     env = make_env(cfg)
     try:
         spec: EnvSpec = env.get_wrapper_attr("env_spec")
         nudges = partial(Nudges, spec.action, nudge) if nudge > 0.0 else None
-        return collect_demos(env, lambda rng: make_expert(env, rng), count, seed, nudges, on_episode)
+        state = state_of(env) if states else None
+        return collect_demos(env, lambda rng: make_expert(env, rng), count, seed, nudges, on_episode, state)
     finally:
         env.close()
 
@@ -164,7 +174,22 @@ def record_file(cfg: RecordConfig, out: Path, on_episode: Callable[[bool, int], 
     env = make_env(cfg.env)
     spec: EnvSpec = env.get_wrapper_attr("env_spec")
     env.close()
-    write_demos(out, spec, record(cfg.env, cfg.episodes, cfg.seed, cfg.nudge, on_episode), env=asdict(cfg.env))
+    write_demos(
+        out, spec, record(cfg.env, cfg.episodes, cfg.seed, cfg.nudge, on_episode, states=True), env=asdict(cfg.env)
+    )
+
+
+@contextmanager
+def demos_to_convert(cfg: ConvertConfig) -> Iterator[DemoSource]:
+    """Open the demonstrations of `cfg.source`, with pictures as the cameras of `cfg.env` see them, if that is given."""
+    if cfg.env is None:
+        yield open_demos(Path(cfg.source), mask=cfg.mask)
+        return
+    env = build_env(cfg.env)
+    try:
+        yield rerender(Path(cfg.source), env.env_spec, partial(recall, env), cfg.mask)
+    finally:
+        env.close()
 
 
 def evaluate_run(cfg: EvaluateConfig, on_episode: Callable[[EpisodeEnd], None] | None = None) -> Evaluation:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import gymnasium as gym
 import msgspec
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from robolearn.core.errors import ConfigError, SpecError
+from robolearn.core.geometry import Vector
 from robolearn.core.protocols import Outcome
 from robolearn.core.specs import EnvSpec
 from robolearn.core.types import CLIPPED, EXECUTED, INTERVENED, REWARD_TERMS, SUCCESS, Action, Obs
@@ -59,6 +60,19 @@ class Simulation(Protocol):
 
     def close(self) -> None:
         """Release everything; may be called twice."""
+        ...
+
+
+@runtime_checkable
+class Recalling(Protocol):
+    """A simulation that can show a recorded state."""
+
+    def recall(self, state: Vector, model: str | None) -> bool:
+        """Show a state (D,), of a model in MJCF where an episode has its own, and return whether it is a success.
+
+        Raises:
+            SpecError: If the state is of another model.
+        """
         ...
 
 

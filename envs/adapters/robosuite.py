@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robolearn.core.errors import ConfigError, nearest
+from robolearn.core.geometry import Vector
 from robolearn.core.protocols import Outcome
 from robolearn.core.specs import ActionKind, ActionPart, ActionSpec, ArraySpec, EnvSpec
 from robolearn.core.types import PIXELS, PROPRIO, STATE, Action, Array, Obs
@@ -73,6 +74,7 @@ class RobosuiteSimulation:
     def __init__(self, cfg: RobosuiteConfig) -> None:
         suite = import_robosuite()
         self._cfg = cfg
+        self._compiled: str | None = None
         with seeded(0):
             self._env = _make(suite, cfg)
             self._seen: Mapping[str, Any] = self._env.reset()
@@ -149,6 +151,23 @@ class RobosuiteSimulation:
                 "expert", expected="a task with one", got=self._cfg.task, fix=nearest(self._cfg.task, EXPERTS)
             )
         return expert(self._env, self._spec.action, rng)
+
+    def recall(self, state: Vector, model: str | None) -> bool:
+        """Show a recorded state (D,), of a model in MJCF where episodes have their own, and return whether it is a success.
+
+        Raises:
+            SpecError: If the state is of another model.
+        """
+        if model is not None and model != self._compiled:
+            with seeded(0):
+                self._env.reset_from_xml_string(self._env.edit_model_xml(model))
+            self._compiled = model
+            self.stage.follow(self._model, self._data)
+            if self._cfg.profile == "fastest":
+                paint_collision_geoms(self._model)
+        self.stage.recall(state)
+        self._seen = self._env._get_observations(force_update=True)
+        return bool(self._env._check_success())
 
     def close(self) -> None:
         """Release everything; may be called twice."""

@@ -7,10 +7,19 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from robolearn.core.geometry import Pose
+from robolearn.core.errors import SpecError
+from robolearn.core.geometry import Pose, Vector
 
 Backdrop = Callable[[int, NDArray[np.uint8], NDArray[np.bool_]], NDArray[np.uint8]]
 """(camera number, picture (H, W, 3), where nothing is drawn (H, W)) -> the picture with something behind it."""
+STATE = (
+    mujoco.mjtState.mjSTATE_TIME
+    | mujoco.mjtState.mjSTATE_QPOS
+    | mujoco.mjtState.mjSTATE_QVEL
+    | mujoco.mjtState.mjSTATE_MOCAP_POS
+    | mujoco.mjtState.mjSTATE_MOCAP_QUAT
+)
+"""Time, positions and velocities, in robomimic's order, then what is moved by hand."""
 SHAPES = {
     "ball": mujoco.mjtGeom.mjGEOM_SPHERE,
     "box": mujoco.mjtGeom.mjGEOM_BOX,
@@ -63,6 +72,25 @@ class Stage:
         self.version += 1
         for texture in textures:
             self.textures[texture] = self.textures.get(texture, 0) + 1
+
+    def state(self) -> Vector:
+        """Return what decides where everything is seen (D,); `STATE` says what."""
+        state = np.empty(mujoco.mj_stateSize(self.model, STATE))
+        mujoco.mj_getState(self.model, self.data, state, STATE)
+        return state
+
+    def recall(self, state: Vector) -> None:
+        """Show what `state` returned; what happens next is another matter, since contacts and servos are not in it.
+
+        Raises:
+            SpecError: If it is of another model.
+        """
+        size = mujoco.mj_stateSize(self.model, STATE)
+        if state.shape != (size,):
+            raise SpecError("state", expected=f"{size} numbers", got=state.shape, fix="was it recorded in another env?")
+        mujoco.mj_setState(self.model, self.data, np.array(state, np.float64), STATE)
+        mujoco.mj_forward(self.model, self.data)
+        self.version += 1
 
     def follow(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:
         """Draw these from now on; a simulation may compile its model anew for an episode."""

@@ -11,7 +11,7 @@ def pattern(rng: np.random.Generator, height: int, width: int) -> NDArray[np.uin
     """Return a random texture (H, W, 3): one colour, smooth noise, a gradient, or checkers."""
     low, high = 255.0 * rng.uniform(size=(2, 3))
     kind = KINDS[int(rng.integers(len(KINDS)))]
-    rows, columns = np.mgrid[0:1:height * 1j, 0:1:width * 1j]
+    rows, columns = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
     if kind == "noise":
         share = smooth(rng, height, width, cells=int(rng.integers(3, 24)))
     elif kind == "gradient":

@@ -168,7 +168,9 @@ class VisualRandomisation(VisualWrapper):
             start = int(model.tex_adr[texture])
             texels = model.tex_data[start : start + height * width * channels].reshape(height, width, channels)
             painted = pattern(rng, height, width)
-            texels[..., :3] = ((1.0 - share) * texels[..., :3] + share * painted[..., : min(channels, 3)]).astype(np.uint8)
+            texels[..., :3] = ((1.0 - share) * texels[..., :3] + share * painted[..., : min(channels, 3)]).astype(
+                np.uint8
+            )
         return sorted(used)
 
     def _draw_props(self, rng: np.random.Generator) -> list[Prop]:

@@ -72,7 +72,9 @@ def agreement(env: RobotEnv | AdaptedEnv, dressed: Backdrop, stage: Stage) -> fl
 
     def compare(camera: int, picture: NDArray[np.uint8], empty: NDArray[np.bool_]) -> NDArray[np.uint8]:
         renderer.update(stage.data, camera)
-        shares.append(float((renderer.drawn(stage.data, camera, SIZE, SIZE) != empty).mean()))  # drawn is what is not empty
+        shares.append(
+            float((renderer.drawn(stage.data, camera, SIZE, SIZE) != empty).mean())
+        )  # drawn is what is not empty
         return picture
 
     rng = np.random.default_rng(0)

@@ -31,6 +31,9 @@ SUBGOAL = "subgoal/"
 INTENDED = "intended"
 """Of `Step.extra`: the action (A,) that was wanted before something disturbed it, which is what to clone; elsewhere `action`."""
 
+STATES = "states"
+"""Of `Step.extra`: the state (D,) of the simulation that was observed, from which pictures can be drawn again."""
+
 CarryT = TypeVar("CarryT")
 
 

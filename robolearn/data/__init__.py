@@ -3,6 +3,7 @@
 from robolearn.data.convert import DemoSource, convert, open_demos
 from robolearn.data.layout import DemoInfo, EpisodeInfo
 from robolearn.data.reader import inspect_demos, read_demos
+from robolearn.data.rerender import rerender
 from robolearn.data.sheet import contact_sheet, describe_demos
 from robolearn.data.writer import DemoWriter, write_demos
 
@@ -17,5 +18,6 @@ __all__ = [
     "inspect_demos",
     "open_demos",
     "read_demos",
+    "rerender",
     "write_demos",
 ]

@@ -12,7 +12,7 @@ from robolearn.core.types import Step
 from robolearn.data import lerobot
 from robolearn.data.layout import reading
 from robolearn.data.reader import read_demos, stored_spec
-from robolearn.data.robomimic import RobomimicReader, is_robomimic
+from robolearn.data.robomimic import RobomimicReader, episode_names, is_robomimic
 from robolearn.data.writer import write_demos
 
 
@@ -52,7 +52,7 @@ def open_demos(path: Path, spec: EnvSpec | None = None, mask: str | None = None)
                 reader = RobomimicReader(file, path, None if spec is None else list(spec.obs))
                 if spec is not None:
                     spec.require_same(reader.spec, str(path))
-                count = len(reader.names if mask is None else reader.masked(mask))
+                count = len(episode_names(file, path, mask))
                 episodes = _robomimic(path, spec, mask)
                 return DemoSource(kind="robomimic", spec=reader.spec, count=count, episodes=episodes)
     stored, count = stored_spec(path, mask)

@@ -10,7 +10,7 @@ import numpy as np
 
 from robolearn.core.errors import DataError, nearest
 from robolearn.core.specs import EnvSpec
-from robolearn.core.types import Array, Obs, Source, Step, last_step
+from robolearn.core.types import STATES, Array, Obs, Source, Step, last_step
 from robolearn.data.layout import (
     DATA,
     MASK,
@@ -187,6 +187,8 @@ def _wanted(group: h5py.Group, spec: EnvSpec, length: int) -> dict[str, tuple[st
     for key, array in spec.obs.items():
         wanted[f"obs/{key}"] = (array.dtype, (length, *array.shape))
         wanted[f"last_obs/{key}"] = (array.dtype, (1, *array.shape))
+    if STATES in group:
+        wanted |= {STATES: ("", (length,)), f"last_{STATES}": ("", (1,))}
     for open_group in ("reward_terms", "extra"):
         if open_group in group:
             wanted |= {f"{open_group}/{key}": ("", (length,)) for key in _leaves(group_at(group, open_group))}
@@ -203,7 +205,7 @@ def _leaves(group: h5py.Group) -> list[str]:
 def _steps(columns: Columns) -> list[Step]:
     length = len(columns["actions"])
     terms = _below(columns, "reward_terms/")
-    extra = _below(columns, "extra/")
+    extra = _below(columns, "extra/") | ({STATES: columns[STATES]} if STATES in columns else {})
     obs = _below(columns, "obs/")
     sources = [Source(name.decode()) for name in columns["source"].tolist()]
     steps = [
@@ -224,7 +226,8 @@ def _steps(columns: Columns) -> list[Step]:
     obs = {key: values[0] for key, values in _below(columns, "last_obs/").items()}
     last = last_step(steps[-1], obs, bool(columns["terminated"][-1]))
     truncated, stamp_ns = bool(columns["truncated"][-1]), int(columns["stamp_ns"][-1])
-    steps.append(replace(last, is_truncated=truncated, stamp_ns=stamp_ns))
+    shown = {**last.extra, STATES: columns[f"last_{STATES}"][0]} if STATES in columns else last.extra
+    steps.append(replace(last, is_truncated=truncated, stamp_ns=stamp_ns, extra=shown))
     return steps
 
 

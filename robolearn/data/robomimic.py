@@ -7,6 +7,7 @@ open at +1 (robosuite closes at +1), and an episode ends at its first success, w
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -15,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robolearn.core.errors import DataError, SpecError, nearest
+from robolearn.core.geometry import Vector
 from robolearn.core.specs import ActionKind, ActionPart, ActionSpec, ArraySpec, EnvSpec
-from robolearn.core.types import PIXELS, PROPRIO, STATE, Array, Obs, Source, Step, last_step
+from robolearn.core.types import PIXELS, PROPRIO, STATE, STATES, Array, Obs, Source, Step, last_step
 from robolearn.data.layout import DATA, MASK, array_at, group_at, reading, text_at
 
 FEATURES = {
@@ -71,11 +73,7 @@ class RobomimicReader:
     def __init__(self, file: h5py.File, path: Path, keep: Sequence[str] | None = None) -> None:
         self.path = path
         self._file = file
-        with reading(path, "list of episodes"):
-            names = [str(name) for name in group_at(file, DATA)]
-            self.names = sorted(names, key=lambda name: int(name.removeprefix("demo_")))
-        if not self.names:
-            raise DataError(str(path), expected="at least one episode", got="none")
+        self.names = episode_names(file, path)
         with reading(path, "env_args"):
             self.env_args = cast("Mapping[str, object]", json.loads(text_at(group_at(file, DATA), "env_args")))
         with reading(path, self.names[0]):
@@ -85,7 +83,11 @@ class RobomimicReader:
         self._keys = {our_key(name): name for name in shapes}
         for key in keep or ():
             if key not in self._keys:
-                fix = "images are rendered from its states with `robolearn convert`" if key.startswith(PIXELS) else ""
+                fix = (
+                    "draw pictures from its states: robolearn convert ... env=robosuite/lift"
+                    if key.startswith(PIXELS)
+                    else ""
+                )
                 raise SpecError(
                     f"{path}, obs '{key}'", expected="present", got="missing", fix=fix or nearest(key, self._keys)
                 )
@@ -104,17 +106,8 @@ class RobomimicReader:
         Raises:
             DataError: If an episode is damaged, or there is no such filter key.
         """
-        for name in self.names if mask is None else self.masked(mask):
+        for name in episode_names(self._file, self.path, mask):
             yield self.episode(name)
-
-    def masked(self, mask: str) -> list[str]:
-        """Return the names of the episodes listed under a filter key."""
-        with reading(self.path, MASK):
-            known = [str(key) for key in group_at(self._file, MASK)] if MASK in self._file else []
-        if mask not in known:
-            raise DataError(f"{self.path}, {MASK}", expected=f"'{mask}'", got="absent", fix=nearest(mask, known))
-        with reading(self.path, f"{MASK}/{mask}"):
-            return [name.decode() for name in array_at(self._file, f"{MASK}/{mask}").tolist()]
 
     def episode(self, name: str) -> list[Step]:
         """Return one episode, up to its first success."""
@@ -167,7 +160,7 @@ class RobomimicReader:
     def _obs_group(self, group: h5py.Group) -> h5py.Group:
         if "obs" not in group:
             raise ValueError(
-                "no observations; robomimic's raw files hold states only, render them with `robolearn convert`"
+                "no observations, only states; observe them with `robolearn convert ... env=robosuite/lift`"
             )
         return group_at(group, "obs")
 
@@ -175,6 +168,57 @@ class RobomimicReader:
         kwargs = self.env_args.get("env_kwargs")
         rate = kwargs.get("control_freq", DEFAULT_RATE_HZ) if isinstance(kwargs, Mapping) else DEFAULT_RATE_HZ
         return float(cast("float", rate))
+
+
+@dataclass(kw_only=True, slots=True, frozen=True)
+class RawEpisode:
+    """What robosuite's own recordings hold: no observations, but what it takes to observe."""
+
+    actions: NDArray[np.float32]
+    """(T, A), grippers open at +1."""
+    states: Vector
+    """(T, D) of the simulation, each before its action."""
+    model: str | None
+    """In MJCF, if the episode has its own."""
+
+
+def read_raw(file: h5py.File, path: Path, name: str) -> RawEpisode:
+    """Return the actions and states of one episode.
+
+    Raises:
+        DataError: If it is damaged, or holds no states.
+    """
+    with reading(path, name):
+        group = group_at(file, f"{DATA}/{name}")
+        if STATES not in group:
+            raise ValueError("no states to draw pictures from")
+        actions, states = array_at(group, "actions").astype(np.float32), array_at(group, STATES).astype(np.float64)
+        if actions.ndim != 2 or states.ndim != 2 or len(actions) != len(states) or len(states) < 2:
+            raise ValueError(f"actions {actions.shape} and states {states.shape}")
+        if not (np.isfinite(actions).all() and np.isfinite(states).all()):
+            raise ValueError("NaN or infinity")
+        model = text_at(group, "model_file") if "model_file" in group.attrs else None
+        signs = _signs(action_spec(actions.shape[1]))
+    return RawEpisode(actions=np.clip(actions * signs, -1.0, 1.0), states=states, model=model)
+
+
+def episode_names(file: h5py.File, path: Path, mask: str | None = None) -> list[str]:
+    """Return the names of all episodes, in order, or of those listed under a filter key.
+
+    Raises:
+        DataError: If there are none, or there is no such filter key.
+    """
+    with reading(path, "list of episodes"):
+        names = sorted(map(str, group_at(file, DATA)), key=lambda name: int(name.removeprefix("demo_")))
+        known = list(map(str, group_at(file, MASK))) if MASK in file else []
+    if not names:
+        raise DataError(str(path), expected="at least one episode", got="none")
+    if mask is None:
+        return names
+    if mask not in known:
+        raise DataError(f"{path}, {MASK}", expected=f"'{mask}'", got="absent", fix=nearest(mask, known))
+    with reading(path, f"{MASK}/{mask}"):
+        return [name.decode() for name in array_at(file, f"{MASK}/{mask}").tolist()]
 
 
 def action_spec(size: int) -> ActionSpec:

@@ -13,7 +13,7 @@ import numpy as np
 
 from robolearn.core.errors import DataError, RobolearnError, SpecError
 from robolearn.core.specs import EnvSpec
-from robolearn.core.types import Array, Step
+from robolearn.core.types import STATES, Array, Step
 from robolearn.data.layout import DATA, MASK, SCHEMA
 
 FORMAT = ("v110", "v110")
@@ -224,11 +224,14 @@ def episode_columns(episode: Sequence[Step], spec: EnvSpec, where: str) -> dict[
     for name in sorted(set(body[0].rewards) - {"task"}):
         columns[f"reward_terms/{name}"] = np.array([step.rewards[name] for step in body], np.float64)
     for name in body[0].extra:
-        columns[f"extra/{name}"] = np.stack([step.extra[name] for step in body])
+        column = STATES if name == STATES else f"extra/{name}"
+        columns[column] = np.stack([step.extra[name] for step in body])
+    if STATES in body[0].extra:
+        columns[f"last_{STATES}"] = last.extra[STATES][None]
     for key in spec.obs:
         columns[f"obs/{key}"] = np.stack([step.obs[key] for step in body])
         columns[f"last_obs/{key}"] = last.obs[key][None]
-    for key in ("rewards", *(k for k in columns if k.startswith("reward_terms/"))):
+    for key in ("rewards", *(k for k in columns if k.startswith("reward_terms/") or k.endswith(STATES))):
         if not np.isfinite(cast("np.ndarray[tuple[int, ...], np.dtype[np.float64]]", columns[key])).all():
             raise DataError(f"{where}, {key}", expected="finite numbers", got="NaN or infinity")
     return columns

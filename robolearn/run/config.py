@@ -132,6 +132,8 @@ class RecordConfig:
 class ConvertConfig:
     """Demonstrations in another form."""
 
+    env: Any = None
+    """An env whose cameras draw the pictures anew, from the states of an HDF5 file; None keeps what was recorded."""
     source: str = ""
     """A demonstration file of ours or of robomimic, or a LeRobot dataset."""
     out: str = ""

@@ -10,7 +10,7 @@ import numpy as np
 from robolearn.core.errors import DataError
 from robolearn.core.rng import spawn, train_seed
 from robolearn.core.specs import ActionKind, ActionSpec
-from robolearn.core.types import EXECUTED, INTENDED, SUCCESS, Action, Source, Step, last_step
+from robolearn.core.types import EXECUTED, INTENDED, STATES, SUCCESS, Action, Array, Source, Step, last_step
 
 Episode = list[Step]
 Disturbance = Callable[[Action], Action]
@@ -41,6 +41,7 @@ def collect_demos(
     seed: int,
     nudges: Callable[[np.random.Generator], Disturbance] | None = None,
     on_episode: Callable[[bool, int], None] | None = None,
+    state: Callable[[], Array] | None = None,
 ) -> list[Episode]:
     """Record `count` successful episodes; failed ones are thrown away.
 
@@ -51,6 +52,7 @@ def collect_demos(
         seed: Run seed; env seeds are drawn from the training range.
         nudges: Makes what disturbs the expert's actions in one episode; None for nothing.
         on_episode: Called with (success, length) after each try.
+        state: Gives the state of the simulation (D,), to be recorded with each observation.
 
     Raises:
         DataError: If the expert fails far more often than it succeeds.
@@ -61,7 +63,7 @@ def collect_demos(
             break
         env_seed, rng = train_seed(seed, DEMO_STREAM, index), spawn(seed, DEMO_STREAM, index)
         disturb = None if nudges is None else nudges(spawn(seed, NUDGE_STREAM, index))
-        episode = record_episode(env, make_expert, env_seed, rng, disturb)
+        episode = record_episode(env, make_expert, env_seed, rng, disturb, state)
         if on_episode is not None:
             on_episode(episode[-1].success, len(episode) - 1)
         if episode[-1].success:
@@ -108,6 +110,7 @@ def record_episode(
     env_seed: int,
     rng: np.random.Generator,
     disturb: Disturbance | None = None,
+    state: Callable[[], Array] | None = None,
 ) -> Episode:
     """Run the expert for one episode and return its T + 1 rows, with the executed actions.
 
@@ -118,7 +121,12 @@ def record_episode(
     obs, _ = env.reset(seed=env_seed)
     expert = make_expert(rng)
     episode: Episode = []
+
+    def stated() -> dict[str, Array]:
+        return {} if state is None else {STATES: state()}
+
     while True:
+        before = stated()
         intended = expert.act()
         sent = intended if disturb is None else disturb(intended)
         following, reward, terminated, truncated, info = env.step(sent)
@@ -129,12 +137,13 @@ def record_episode(
             is_first=not episode,
             success=bool(info[SUCCESS]),
             source=Source.DEMO,
-            extra={} if disturb is None else {INTENDED: intended},
+            extra=before if disturb is None else {INTENDED: intended, **before},
         )
         episode.append(step)
         obs = following
         if terminated or truncated:
-            return [*episode, last_step(step, obs, terminated)]
+            last = last_step(step, obs, terminated)
+            return [*episode, replace(last, extra={**last.extra, **stated()})]
 
 
 def check_demos(episodes: Sequence[Episode], where: str, count: int) -> list[Episode]:

@@ -34,7 +34,9 @@ class LongHorizon:
     """Episodes that the expert did not solve, of which there are no anchors."""
 
     def summary(self) -> dict[str, float]:
-        """Return `score` (subgoals that the policy reached itself, of all), `complete` (episodes in which it reached all of them
+        """Return the score and what it is made of.
+
+        That is `score` (subgoals that the policy reached itself, of all), `complete` (episodes in which it reached all of them
         alone) with its interval, `<subgoal>` (share of episodes), `episodes` and `skipped`.
         """
         table = np.array(self.reached, np.bool_).reshape(-1, len(self.names))

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic
 
 import gymnasium as gym
 import numpy as np
 
 from robolearn.core.protocols import Policy
-from robolearn.core.types import EXECUTED, Action, Mode, Obs, Previous
+from robolearn.core.types import EXECUTED, Action, CarryT, Mode, Obs, Previous
 
 
 @dataclass(kw_only=True, slots=True, frozen=True)
@@ -29,7 +29,7 @@ class Walked:
         return self.ended or self.cut
 
 
-class Walker:
+class Walker(Generic[CarryT]):
     """Steps an env from wherever it is; remembers what the policy has to know of the past.
 
     Args:
@@ -41,7 +41,12 @@ class Walker:
     """
 
     def __init__(
-        self, env: gym.Env[Any, Any], policy: Policy[Any], mode: Mode, rng: np.random.Generator, carry: Any = None
+        self,
+        env: gym.Env[Any, Any],
+        policy: Policy[CarryT],
+        mode: Mode,
+        rng: np.random.Generator,
+        carry: CarryT | None = None,
     ) -> None:
         self._env, self._policy, self._mode, self._rng = env, policy, mode, rng
         self.carry = policy.initial(1) if carry is None else carry

@@ -87,7 +87,12 @@ def test_who_does_nothing_is_led_through_and_scores_nothing_and_the_expert_score
     env = stow()
     acting = Idle(env.env_spec.action.size) if policy == "idle" else Scripted(env)
     report = evaluate_subgoals(
-        env, acting, lambda rng: make_expert(env, rng), EVAL_SEEDS[:2], steps=3 if policy == "idle" else 120, rng=spawn(0)
+        env,
+        acting,
+        lambda rng: make_expert(env, rng),
+        EVAL_SEEDS[:2],
+        steps=3 if policy == "idle" else 120,
+        rng=spawn(0),
     )
     assert report.skipped == 0
     assert report.summary()["score"] == (0.0 if policy == "idle" else 1.0)

@@ -84,14 +84,18 @@ def test_what_is_reported_is_what_the_model_has_and_what_is_to_be_kept_stays():
     coloured = [index for index, name in enumerate(names) if f"colour/{name or f'geom {index}'}" in drawn]
     assert len(coloured) > 5
     for index in coloured:
-        np.testing.assert_allclose(model.geom_rgba[index, :3], drawn[f"colour/{names[index] or f'geom {index}'}"], rtol=1e-5)
+        np.testing.assert_allclose(
+            model.geom_rgba[index, :3], drawn[f"colour/{names[index] or f'geom {index}'}"], rtol=1e-5
+        )
     env.close()
     np.testing.assert_array_equal(model.geom_rgba, world.model.geom_rgba)
     np.testing.assert_array_equal(model.cam_pos, world.model.cam_pos)
 
 
 def test_looks_drawn_every_step_differ_from_step_to_step():
-    env = dressed(ReachConfig(image_size=32, cameras=["front"]), randomisation=RandomisationConfig(light=0.5, every="step"))
+    env = dressed(
+        ReachConfig(image_size=32, cameras=["front"]), randomisation=RandomisationConfig(light=0.5, every="step")
+    )
     reports = [info["visual"]["randomisation"]["light/0"].tolist() for _, _, info in play(env, 0)]
     assert len({tuple(report) for report in reports}) == len(reports)
     env.close()
@@ -135,7 +139,10 @@ def test_the_backdrop_is_where_segmentation_says_that_nothing_is_drawn(name):
     stage = stage_of(env)
     for _ in play(env, 2):
         masks: dict[int, np.ndarray] = {}
-        behind, stage.backdrop = stage.backdrop, lambda camera, picture, empty, masks=masks: masks.setdefault(camera, empty)
+        behind, stage.backdrop = (
+            stage.backdrop,
+            lambda camera, picture, empty, masks=masks: masks.setdefault(camera, empty),
+        )
         env.unwrapped.observe()
         stage.backdrop = behind
         renderer = Renderer(stage, CHEAP if name in {"pick_cube", "drawer"} else FAST, 84, 84)
@@ -160,11 +167,15 @@ def test_a_window_shows_the_clip_in_the_middle_only_and_grey_is_grey():
 
 
 def test_clips_change_when_they_are_to_and_each_half_of_them_has_its_own():
-    env = dressed(ReachConfig(image_size=32, cameras=["front"]), backdrop=BackdropConfig(source="blobs", change_every=2))
+    env = dressed(
+        ReachConfig(image_size=32, cameras=["front"]), backdrop=BackdropConfig(source="blobs", change_every=2)
+    )
     shown = [info["visual"]["backdrop"] for _, _, info in play(env, 0, steps=9)]
     assert shown[0] == shown[1] != shown[2] == shown[3]
     env.close()
-    train, test = (load_clips(BackdropConfig(source="blobs", split=split), 16, lambda _: None) for split in ("train", "test"))
+    train, test = (
+        load_clips(BackdropConfig(source="blobs", split=split), 16, lambda _: None) for split in ("train", "test")
+    )
     assert not any(np.array_equal(one, other) for one in train for other in test)
 
 
@@ -224,10 +235,14 @@ def test_exposure_and_white_balance_are_gains_of_the_channels():
 
 
 def test_noise_blur_and_compression_are_as_strong_as_asked_for():
-    noise = np.concatenate([(seen.astype(float) - there)[(there > 40) & (there < 215)] for there, seen in through(noise=5.0)])
+    noise = np.concatenate(
+        [(seen.astype(float) - there)[(there > 40) & (there < 215)] for there, seen in through(noise=5.0)]
+    )
     assert noise.std() == pytest.approx(5.0, rel=0.1)
     for there, seen in through(blur=8.0)[:1]:
-        assert np.abs(np.diff(seen.astype(int), axis=0)).mean() < 0.9 * np.abs(np.diff(there.astype(int), axis=0)).mean()
+        assert (
+            np.abs(np.diff(seen.astype(int), axis=0)).mean() < 0.9 * np.abs(np.diff(there.astype(int), axis=0)).mean()
+        )
     rough, fine = ([np.abs(a.astype(int) - b).mean() for a, b in through(jpeg=quality)] for quality in (10, 95))
     assert np.mean(rough) > 2 * np.mean(fine) > 0.0
 
@@ -246,7 +261,7 @@ def test_a_delayed_picture_is_that_of_an_earlier_step_and_a_lost_one_is_seen_twi
 
 
 def test_what_cannot_be_is_refused_by_name():
-    with pytest.raises(ConfigError, match="keep.*did you mean table"):
+    with pytest.raises(ConfigError, match=r"keep.*did you mean table"):
         dressed(ReachConfig(image_size=32), randomisation=RandomisationConfig(colour=0.1, keep=["tabel"]))
     with pytest.raises(ConfigError, match="draws its own"):
         dressed(GymnasiumConfig(id="Pendulum-v1"), randomisation=RandomisationConfig(colour=0.1))
