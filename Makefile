@@ -8,6 +8,7 @@ ARGS ?=
 BENCH ?= env replay sac tasks learn
 BIN := .venv/bin
 PINS := constraints.txt
+ADAPTERS := tools/adapters.txt
 PEER_PINS := robolearn/bench/peers/requirements.txt
 STAMP := .venv/.ready
 PEER_STAMP := .venv-peers/.ready
@@ -16,12 +17,13 @@ PEER_STAMP := .venv-peers/.ready
 
 setup: $(STAMP)
 
-$(STAMP): pyproject.toml $(PINS) tools/setup_machine.sh
+$(STAMP): pyproject.toml $(PINS) $(ADAPTERS) tools/setup_machine.sh
 	bash tools/setup_machine.sh $(PYTHON)
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install -q -c $(PINS) setuptools
 	$(if $(TORCH_INDEX),$(BIN)/python -m pip install -q --no-deps --index-url $(TORCH_INDEX) $(shell grep '^torch==' $(PINS)))
 	$(BIN)/python -m pip install -q --no-build-isolation -c $(PINS) -e '.[all]'
+	$(BIN)/python -m pip install -q --no-deps -r $(ADAPTERS)
 	@touch $@
 
 train: $(STAMP)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -162,7 +163,7 @@ def state_of(env: gym.Env[Any, Any]) -> Callable[[], Vector] | None:
 
 
 def recall(env: RobotEnv | AdaptedEnv, state: Vector, model: str | None = None) -> tuple[Obs, bool]:
-    """Return what would be observed in a recorded state (D,), and whether robosuite calls it a success.
+    """Return what is seen in a recorded state (D,), and whether robosuite calls it a success; of our tasks pictures only.
 
     Args:
         env: Its episode is over then.
@@ -178,7 +179,7 @@ def recall(env: RobotEnv | AdaptedEnv, state: Vector, model: str | None = None) 
         return env.simulation.observe(), success
     if isinstance(env, RobotEnv) and isinstance(env.task, SimTask) and model is None:
         env.task.world.stage.recall(state)
-        return env.observe(), False
+        return {PIXELS + name: camera.latest(math.inf).pixels for name, camera in env.cameras.items()}, False
     raise ConfigError("env", expected="one of our tasks, or of robosuite, as the file", got=type(env).__name__)
 
 

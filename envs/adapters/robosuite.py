@@ -4,6 +4,7 @@ import importlib
 import importlib.metadata
 import logging
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from types import ModuleType
@@ -198,7 +199,8 @@ def import_robosuite() -> ModuleType:
     Raises:
         ConfigError: If it is missing or has another version than `VERSION`.
     """
-    os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
+    if "numba" not in sys.modules:  # whoever has loaded it compiles already
+        os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
     try:
         version = importlib.metadata.version("robosuite")
     except importlib.metadata.PackageNotFoundError as error:

@@ -80,15 +80,21 @@ class Stage:
         return state
 
     def recall(self, state: Vector) -> None:
-        """Show what `state` returned; what happens next is another matter, since contacts and servos are not in it.
+        """Show what `state` returned, or its first part, as robomimic records it.
+
+        What happens next is another matter, since contacts and servos are not in it.
 
         Raises:
             SpecError: If it is of another model.
         """
-        size = mujoco.mj_stateSize(self.model, STATE)
-        if state.shape != (size,):
-            raise SpecError("state", expected=f"{size} numbers", got=state.shape, fix="was it recorded in another env?")
-        mujoco.mj_setState(self.model, self.data, np.array(state, np.float64), STATE)
+        whole = self.state()
+        moving = 1 + self.model.nq + self.model.nv
+        if state.shape not in {(whole.size,), (moving,)}:
+            raise SpecError(
+                "state", expected=f"{whole.size} or {moving} numbers", got=state.shape, fix="was it recorded elsewhere?"
+            )
+        whole[: state.size] = state
+        mujoco.mj_setState(self.model, self.data, whole, STATE)
         mujoco.mj_forward(self.model, self.data)
         self.version += 1
 

@@ -1,12 +1,13 @@
 """Demonstrations from any file that is understood, and into any form that is written."""
 
+import importlib.util
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 
-from robolearn.core.errors import DataError
+from robolearn.core.errors import ConfigError, DataError
 from robolearn.core.specs import EnvSpec
 from robolearn.core.types import Step
 from robolearn.data import lerobot
@@ -48,7 +49,7 @@ def open_demos(path: Path, spec: EnvSpec | None = None, mask: str | None = None)
         with reading(path, "file header"):
             file = h5py.File(path, "r")
         with file:
-            if is_robomimic(file):
+            if is_robomimic(file, path):
                 reader = RobomimicReader(file, path, None if spec is None else list(spec.obs))
                 if spec is not None:
                     spec.require_same(reader.spec, str(path))
@@ -80,9 +81,21 @@ def convert(
         return write_demos(out, source.spec, source.episodes, env={"id": source.kind}, progress=progress)
     if out.suffix:
         raise DataError(str(out), expected="*.hdf5, or the name of a folder for a LeRobot dataset", got=out.suffix)
-    from robolearn.data.lerobot_writer import write_lerobot  # pyarrow loads only where it is needed
+    _require_pyarrow(out)
+    from robolearn.data.lerobot_writer import write_lerobot
 
     return write_lerobot(out, source.spec, source.episodes, task=task, progress=progress)
+
+
+def _require_pyarrow(path: Path) -> None:
+    """Raise where the library is missing that loads only for LeRobot datasets."""
+    if importlib.util.find_spec("pyarrow") is None:
+        raise ConfigError(
+            str(path),
+            expected="pyarrow, for LeRobot datasets",
+            got="not installed",
+            fix="pip install 'robolearn[lerobot]'",
+        )
 
 
 def _open_lerobot(path: Path, spec: EnvSpec | None, mask: str | None) -> DemoSource:
@@ -90,6 +103,7 @@ def _open_lerobot(path: Path, spec: EnvSpec | None, mask: str | None) -> DemoSou
         raise DataError(str(path), expected="a LeRobot dataset, or a file", got="another folder")
     if mask is not None:
         raise DataError(str(path), expected="no filter key: LeRobot datasets have none", got=f"'{mask}'")
+    _require_pyarrow(path)
     from robolearn.data.lerobot_reader import LeRobotReader
 
     reader = LeRobotReader(path)

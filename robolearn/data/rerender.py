@@ -52,7 +52,7 @@ def rerender(path: Path, spec: EnvSpec, recall: Recall, mask: str | None = None)
         with reading(path, "file header"):
             file = h5py.File(path, "r")
         with file:
-            if is_robomimic(file):
+            if is_robomimic(file, path):
                 count = len(episode_names(file, path, mask))
                 return DemoSource(
                     kind="robomimic", spec=spec, count=count, episodes=_observed(path, spec, recall, mask)

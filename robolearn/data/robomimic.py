@@ -35,12 +35,15 @@ SCALES = ((ActionKind.TRANSLATION_DELTA, 3, 0.05), (ActionKind.ROTATION_DELTA, 3
 DEFAULT_RATE_HZ = 20.0
 
 
-def is_robomimic(file: h5py.File) -> bool:
-    """Return whether an open file is in robomimic's layout and says nothing of ours."""
-    if DATA not in file:
-        return False
-    data = file[DATA]
-    return isinstance(data, h5py.Group) and "env_args" in data.attrs and "schema" not in data.attrs
+def is_robomimic(file: h5py.File, path: Path) -> bool:
+    """Return whether an open file is in robomimic's layout and says nothing of ours.
+
+    Raises:
+        DataError: If it is damaged.
+    """
+    with reading(path, "attributes"):
+        data = file.get(DATA)
+        return isinstance(data, h5py.Group) and "env_args" in data.attrs and "schema" not in data.attrs
 
 
 def our_key(name: str) -> str:
@@ -113,7 +116,7 @@ class RobomimicReader:
         """Return one episode, up to its first success."""
         with reading(self.path, name):
             group = group_at(self._file, f"{DATA}/{name}")
-            actions = array_at(group, "actions").astype(np.float32)
+            actions = _float32(array_at(group, "actions"))
             rewards = array_at(group, "rewards").astype(np.float64)
             obs = {
                 key: _converted(stored, array_at(self._obs_group(group), stored)) for key, stored in self._keys.items()
@@ -192,7 +195,7 @@ def read_raw(file: h5py.File, path: Path, name: str) -> RawEpisode:
         group = group_at(file, f"{DATA}/{name}")
         if STATES not in group:
             raise ValueError("no states to draw pictures from")
-        actions, states = array_at(group, "actions").astype(np.float32), array_at(group, STATES).astype(np.float64)
+        actions, states = _float32(array_at(group, "actions")), array_at(group, STATES).astype(np.float64)
         if actions.ndim != 2 or states.ndim != 2 or len(actions) != len(states) or len(states) < 2:
             raise ValueError(f"actions {actions.shape} and states {states.shape}")
         if not (np.isfinite(actions).all() and np.isfinite(states).all()):
@@ -251,5 +254,11 @@ def _converted(stored: str, values: Array) -> Array:
         if values.dtype != np.uint8:
             raise ValueError(f"{stored} is {values.dtype}, not uint8")
         return values
-    vectors = values.astype(np.float32)
+    vectors = _float32(values)
     return np.roll(vectors, 1, axis=-1) if stored.endswith("_quat") else vectors
+
+
+def _float32(values: Array) -> NDArray[np.float32]:
+    """Return values as float32; what does not fit becomes infinite, which nothing accepts."""
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32)

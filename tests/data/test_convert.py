@@ -1,46 +1,15 @@
 """Demonstrations from any file that is understood, into any form that is written."""
 
-import json
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
-from test_lerobot import SPEC, episode
+from episodes import SPEC, episode, robomimic_file
 
 from robolearn.core.errors import DataError, SpecError
 from robolearn.core.specs import ActionKind
 from robolearn.data import convert, open_demos, read_demos, write_demos
-
-
-def robomimic_file(path: Path, episodes: int = 3, length: int = 6, wins_at: int | None = 4) -> Path:
-    """Write a file as robomimic does: robosuite's names, quaternions with w last, grippers that close at +1."""
-    with h5py.File(path, "w") as file:
-        data = file.create_group("data")
-        kwargs = {"control_freq": 20, "robots": ["Panda"]}
-        data.attrs["env_args"] = json.dumps({"env_name": "Lift", "type": 1, "env_kwargs": kwargs})
-        data.attrs["total"] = episodes * length
-        for i in range(episodes):
-            rng = np.random.default_rng(i)
-            demo = data.create_group(f"demo_{i}")
-            demo.attrs["num_samples"] = length
-            whole = {
-                "agentview_image": rng.integers(0, 256, (length + 1, 16, 16, 3), np.uint8),
-                "robot0_eef_pos": rng.normal(size=(length + 1, 3)),
-                "robot0_eef_quat": rng.normal(size=(length + 1, 4)),
-                "robot0_gripper_qpos": rng.normal(size=(length + 1, 2)),
-                "object": rng.normal(size=(length + 1, 10)),
-            }
-            for name, values in whole.items():
-                demo[f"obs/{name}"], demo[f"next_obs/{name}"] = values[:-1], values[1:]
-            demo["actions"] = rng.uniform(-1, 1, (length, 7))
-            rewards = np.zeros(length)
-            if wins_at is not None:
-                rewards[wins_at:] = 1.0
-            demo["rewards"], demo["dones"] = rewards, np.arange(length) == length - 1
-            demo["states"] = rng.normal(size=(length, 32))
-        file["mask/train"] = np.array([b"demo_0", b"demo_2"])
-    return path
 
 
 def test_robomimics_files_come_out_under_our_names_and_conventions(tmp_path):

@@ -8,58 +8,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from episodes import SPEC, episode, picture
 
 from robolearn.core.errors import DataError
-from robolearn.core.specs import ActionKind, ActionPart, ActionSpec, ArraySpec, EnvSpec
-from robolearn.core.types import Source, Step
+from robolearn.core.specs import ArraySpec
 from robolearn.data import lerobot as layout
 from robolearn.data.lerobot_reader import LeRobotReader
 from robolearn.data.lerobot_writer import LeRobotWriter, write_lerobot
 
-SPEC = EnvSpec(
-    obs={
-        "pixels/front": ArraySpec((32, 48, 3), "uint8", 0, 255),
-        "proprio/arm.position": ArraySpec((3,), "float32"),
-        "proprio/arm.gripper": ArraySpec((1,), "float32"),
-        "state/cube": ArraySpec((2,), "float32"),
-    },
-    action=ActionSpec((ActionPart(arm="arm", kind=ActionKind.TRANSLATION_DELTA, size=3, scale=0.02),)),
-    rate_hz=10.0,
-    max_steps=50,
-)
 CODEC_ERROR = 6.0
 """Mean difference of a smooth picture's values after H.264, of 255."""
-
-
-def picture(t: int, seed: int) -> np.ndarray:
-    """Return a smooth picture that is another one at every step."""
-    y, x = np.mgrid[:32, :48]
-    return np.stack([4 * x + 9 * t, 6 * y + 20 * seed, 2 * (x + y)], axis=-1).astype(np.uint8) // 2 + 60
-
-
-def episode(seed: int, length: int) -> list[Step]:
-    rng = np.random.default_rng(seed)
-    steps = []
-    for t in range(length + 1):
-        last = t == length
-        obs = {
-            "pixels/front": picture(t, seed),
-            **{k: rng.normal(size=a.shape).astype(np.float32) for k, a in SPEC.obs.items() if a.dtype == "float32"},
-        }
-        steps.append(
-            Step(
-                obs=obs,
-                action=np.zeros(3, np.float32) if last else rng.uniform(-1, 1, 3).astype(np.float32),
-                rewards={"task": 0.0 if last else float(t == length - 1)},
-                is_first=t == 0,
-                is_last=last,
-                is_terminal=last,
-                intervened=not last and t == 1,
-                success=t >= length - 1,
-                source=Source.INTERVENTION if not last and t == 1 else Source.DEMO,
-            )
-        )
-    return steps
 
 
 @pytest.fixture

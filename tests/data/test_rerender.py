@@ -11,6 +11,7 @@ from robolearn.assembly import record
 from robolearn.core.errors import DataError, SpecError
 from robolearn.core.types import STATES
 from robolearn.data import open_demos, read_demos, rerender, write_demos
+from robolearn.envs.adapters.config import RobosuiteConfig
 from robolearn.envs.build import build_env, recall
 from robolearn.envs.tasks.drawer import DrawerConfig
 from robolearn.envs.tasks.push import PushConfig
@@ -60,7 +61,7 @@ def test_other_cameras_draw_larger_pictures_and_the_rest_stays(recorded):
 def test_a_file_of_another_task_or_without_states_is_one_clear_error(recorded, tmp_path):
     cfg, path = recorded
     other = build_env(TASKS["drawer" if isinstance(cfg, PushConfig) else "push"])
-    with pytest.raises(SpecError, match=r"state: expected .* another env"):
+    with pytest.raises(SpecError, match=r"state: expected .* elsewhere"):
         next(rerender(path, other.env_spec, partial(recall, other)).episodes)
     env = build_env(cfg)
     episodes = [[replace(step, extra={}) for step in episode] for episode in read_demos(path)]
@@ -98,6 +99,7 @@ def raw_robosuite(path, sim, episodes=2, steps=6):
             actions, states = np.random.default_rng(i).uniform(-1, 1, (steps, 7)), []
             for action in actions:
                 states.append(suite.sim.get_state().flatten())
+                suite.sim.forward()  # robosuite shows where things were before its last physics step
                 frames.append(sim.observe()["pixels/agentview"])
                 sim.step(action.astype(np.float32))
             demo["states"], demo["actions"] = np.array(states), actions * np.array([1, 1, 1, 1, 1, 1, -1])
@@ -105,9 +107,6 @@ def raw_robosuite(path, sim, episodes=2, steps=6):
 
 
 def test_robosuites_own_recordings_are_observed_anew(tmp_path):
-    pytest.importorskip("robosuite")
-    from robolearn.envs.adapters.config import RobosuiteConfig
-
     env = build_env(RobosuiteConfig(task="Lift", image_size=48, cameras=["agentview"]))
     path = tmp_path / "raw.hdf5"
     frames = raw_robosuite(path, env)
@@ -118,7 +117,7 @@ def test_robosuites_own_recordings_are_observed_anew(tmp_path):
     for episode, seen in zip(source.episodes, frames, strict=True):
         assert len(episode) == len(seen)
         drawn = np.stack([step.obs["pixels/agentview"] for step in episode])
-        assert (np.abs(drawn.astype(int) - seen).max(axis=-1) > 8).mean() < 0.001
+        assert (drawn != seen).any(axis=-1).mean() < 0.001
         env.env_spec.validate_obs(episode[0].obs)
         assert episode[-1].is_truncated
     env.close()
