@@ -48,7 +48,7 @@ from robolearn.envs.visual.randomisation import VisualRandomisation
 from robolearn.envs.visual.webcam import Webcam
 from robolearn.envs.wrappers.action import ActionTransform, RelativeFrame
 from robolearn.envs.wrappers.disturbance import Disturbance
-from robolearn.envs.wrappers.observation import History, Select
+from robolearn.envs.wrappers.observation import History, Reframe, Select
 from robolearn.safety import SupervisedRobot
 
 ConfigT = TypeVar("ConfigT", bound=TaskConfig)
@@ -108,6 +108,8 @@ def make_env(cfg: EnvConfig, render_mode: str | None = None) -> gym.Env[Obs, Act
     """
     env: gym.Env[Obs, Action] = _dressed(build_env(cfg, render_mode), cfg)
     wanted = cfg.wrappers
+    for camera, (top, left, height, width) in wanted.crop.items():
+        env = Reframe(env, camera, cfg.image_size, (top, left, height, width))
     if wanted.relative_frame:
         env = RelativeFrame(env)
     if wanted.keys is not None:

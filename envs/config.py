@@ -50,6 +50,8 @@ class WrappersConfig:
     """How it is made to look."""
     disturbance: DisturbanceConfig = field(default_factory=DisturbanceConfig)
     """What is moved in the middle of episodes."""
+    crop: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+    """Camera -> the part of its pictures that is seen, as shares (top, left, height, width), at the size of the whole."""
     relative_frame: bool = False
     """Act and see in the frame of the tool; see `robolearn.envs.wrappers.RelativeFrame`."""
     keys: list[str] | None = None
@@ -61,6 +63,10 @@ class WrappersConfig:
 
     def __post_init__(self) -> None:
         self.keys = None if self.keys is None else list(self.keys)
+        self.crop = {camera: list(part) for camera, part in self.crop.items()}
+        for camera, part in self.crop.items():
+            if len(part) != 4:
+                raise ConfigError(f"env.wrappers.crop.{camera}", expected="[top, left, height, width]", got=part)
         if min(self.frames, self.history) < 1:
             raise ConfigError("env.wrappers", expected="1 moment or more", got=(self.frames, self.history))
 

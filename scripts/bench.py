@@ -1,4 +1,4 @@
-"""Measure: `robolearn bench env|backdrop|replay|sac|tasks|sb3|learn`; the last line is one JSON object."""
+"""Measure: `robolearn bench env|backdrop|formats|replay|sac|tasks|sb3|learn`; the last line is one JSON object."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -33,6 +33,10 @@ def _measure(cfg: BenchConfig) -> Mapping[str, object]:
 
             backdrop_sheet(Path(cfg.out) / "backdrops.png")
             return bench_backdrop(seconds=4.0)
+        case "formats":
+            from robolearn.bench.formats import bench_formats
+
+            return bench_formats()
         case "replay":
             from robolearn.bench.replay import bench_replay
 

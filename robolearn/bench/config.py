@@ -5,7 +5,7 @@ from typing import Any
 
 from robolearn.core.errors import ConfigError, nearest
 
-BENCHMARKS = ("env", "backdrop", "replay", "sac", "tasks", "sb3", "learn")
+BENCHMARKS = ("env", "backdrop", "formats", "replay", "sac", "tasks", "sb3", "learn")
 
 
 @dataclass(kw_only=True, slots=True)

@@ -12,11 +12,13 @@ from robolearn.core.errors import DataError
 from robolearn.core.specs import EnvSpec
 from robolearn.core.types import Array
 
-SCHEMA = "robolearn-demos/1"
+SCHEMA = "robolearn-demos/2"
 """Value of the attribute `schema`; the number grows when a reader of the old form could no longer read the new one."""
 
 DATA = "data"
 MASK = "mask"
+OBSERVED = ("obs", "next_obs", "last_obs")
+"""Groups of observations."""
 
 
 @dataclass(kw_only=True, slots=True, frozen=True)
@@ -74,6 +76,16 @@ def reading(path: Path, what: str) -> Iterator[None]:
             got=f"{type(error).__name__}: {' '.join(str(error).split())}",
             fix="the file is damaged or cut short: copy it again or record it anew",
         ) from error
+
+
+def stored_name(column: str) -> str:
+    """Return the name of the dataset that holds a column: robomimic's loader takes no slash in the name of an observation.
+
+    >>> stored_name("obs/pixels/front"), stored_name("extra/a/b"), stored_name("actions")
+    ('obs/pixels.front', 'extra/a/b', 'actions')
+    """
+    group, _, key = column.partition("/")
+    return f"{group}/{key.replace('/', '.')}" if group in OBSERVED else column
 
 
 def group_at(parent: h5py.Group, name: str) -> h5py.Group:

@@ -21,6 +21,7 @@ from robolearn.data.layout import (
     group_at,
     number_at,
     reading,
+    stored_name,
     text_at,
 )
 
@@ -150,7 +151,7 @@ def _load(file: h5py.File, path: Path, name: str, spec: EnvSpec) -> Columns:
     with reading(path, name):
         group = group_at(file, f"{DATA}/{name}")
         wanted = _wanted(group, spec, int(number_at(group, "num_samples")))
-        columns: Columns = {key: array_at(group, key) for key in wanted}
+        columns: Columns = {key: array_at(group, stored_name(key)) for key in wanted}
     for key, (dtype, shape) in wanted.items():
         value = columns[key]
         # an empty dtype stands for a column that the spec does not describe: only its length is known

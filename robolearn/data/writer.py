@@ -14,7 +14,7 @@ import numpy as np
 from robolearn.core.errors import DataError, RobolearnError, SpecError
 from robolearn.core.specs import EnvSpec
 from robolearn.core.types import STATES, Array, Step
-from robolearn.data.layout import DATA, MASK, SCHEMA
+from robolearn.data.layout import DATA, MASK, SCHEMA, stored_name
 
 FORMAT = ("v110", "v110")
 """HDF5 1.10: the first format with checksums over its structure and with virtual datasets."""
@@ -120,15 +120,15 @@ class DemoWriter:
         group = self._data.create_group(name)
         for key, values in columns.items():
             chunks = (1, *values.shape[1:]) if values.ndim == 4 else values.shape
-            group.create_dataset(key, data=values, chunks=chunks, fletcher32=True, **CODEC)
+            group.create_dataset(stored_name(key), data=values, chunks=chunks, fletcher32=True, **CODEC)
         length = len(columns["actions"])
         for key in self.spec.obs:
-            shape = columns[f"obs/{key}"].shape
+            shape, name = columns[f"obs/{key}"].shape, stored_name(f"obs/{key}").removeprefix("obs/")
             layout = h5py.VirtualLayout(shape, columns[f"obs/{key}"].dtype)
             # "." is this very file, so the view survives a renamed file
-            layout[: length - 1] = h5py.VirtualSource(".", f"{group.name}/obs/{key}", shape)[1:]
-            layout[length - 1 :] = h5py.VirtualSource(".", f"{group.name}/last_obs/{key}", (1, *shape[1:]))
-            group.create_virtual_dataset(f"next_obs/{key}", layout)
+            layout[: length - 1] = h5py.VirtualSource(".", f"{group.name}/obs/{name}", shape)[1:]
+            layout[length - 1 :] = h5py.VirtualSource(".", f"{group.name}/last_obs/{name}", (1, *shape[1:]))
+            group.create_virtual_dataset(f"next_obs/{name}", layout)
         group.attrs["num_samples"] = length
 
     def _describe(self, *, complete: bool) -> None:

@@ -16,6 +16,7 @@ from robolearn.core.errors import DataError, SpecError
 from robolearn.core.specs import ActionKind, ActionPart, ActionSpec, ArraySpec, EnvSpec
 from robolearn.core.types import Source, Step
 from robolearn.data import DemoWriter, inspect_demos, read_demos, write_demos
+from robolearn.data.layout import stored_name
 
 SPEC = EnvSpec(
     obs={
@@ -114,12 +115,12 @@ def test_robomimic_layout(tmp_path: Path) -> None:
         assert np.abs(demo["actions"][()]).max() <= 1
         assert demo["dones"][()].tolist() == [0, 0, 0, 0, 1]
         assert demo["rewards"][()].tolist() == [0, 0, 0, 0, 1]
-        assert demo["obs/pixels/front"].chunks == (1, 8, 8, 3)
-        assert demo["obs/pixels/front"].dtype == np.uint8
+        assert demo["obs/pixels.front"].chunks == (1, 8, 8, 3)
+        assert demo["obs/pixels.front"].dtype == np.uint8
         for key in SPEC.obs:
             frames = np.stack([step.obs[key] for step in rows[1]])
-            np.testing.assert_array_equal(demo[f"obs/{key}"][()], frames[:-1])
-            np.testing.assert_array_equal(demo[f"next_obs/{key}"][()], frames[1:])
+            np.testing.assert_array_equal(demo[stored_name(f"obs/{key}")][()], frames[:-1])
+            np.testing.assert_array_equal(demo[stored_name(f"next_obs/{key}")][()], frames[1:])
 
 
 def test_inspect(tmp_path: Path) -> None:
@@ -268,13 +269,13 @@ DEMO = "data/demo_1"
 DAMAGE = {
     "empty": (clear, r"at least one episode"),
     "fewer": (put("data/demo_0", None), r"expected 8 steps in all, got 4"),
-    "missing": (put(f"{DEMO}/obs/pixels/front", None), r"demo_1: expected an intact .* got KeyError.*front"),
+    "missing": (put(f"{DEMO}/obs/pixels.front", None), r"demo_1: expected an intact .* got KeyError.*front"),
     "lengths": (
         put(f"{DEMO}/actions", np.zeros((7, 4), np.float32)),
         r"actions: expected float32 \(4, 4\), got .*\(7, 4\)",
     ),
     "sizes": (
-        put(f"{DEMO}/obs/pixels/front", np.zeros((4, 9, 8, 3), np.uint8)),
+        put(f"{DEMO}/obs/pixels.front", np.zeros((4, 9, 8, 3), np.uint8)),
         r"demo_1/obs/pixels/front: expected uint8 \(4, 8, 8, 3\), got uint8 \(4, 9, 8, 3\)",
     ),
     "nan": (change(f"{DEMO}/actions", (1, 2), np.nan), r"demo_1/actions: expected finite"),
