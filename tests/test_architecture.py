@@ -33,7 +33,7 @@ LAYERS = {
 OUTSIDERS = {
     "hydra": "robolearn.cli robolearn.config",
     "omegaconf": "robolearn.cli robolearn.config",
-    "mujoco": "robolearn.envs.sim robolearn.envs.tasks robolearn.envs.adapters robolearn.bench",
+    "mujoco": "robolearn.envs.sim robolearn.envs.tasks robolearn.envs.adapters robolearn.envs.visual robolearn.bench",
     "robosuite": "robolearn.envs.adapters robolearn.bench.peers",
     "dm_control": "robolearn.envs.adapters",
     "gym_hil": "robolearn.bench.peers",

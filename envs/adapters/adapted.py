@@ -26,8 +26,10 @@ _SEEDS = 2**31 - 1
 class Simulation(Protocol):
     """What `AdaptedEnv` asks of a simulation that is not ours; equal seeds and actions must give equal episodes."""
 
-    stage: Stage | None
-    """How it looks; None where pictures are not ours to draw."""
+    @property
+    def stage(self) -> Stage | None:
+        """Return how it looks; None where pictures are not ours to draw."""
+        ...
 
     @property
     def env_spec(self) -> EnvSpec:

@@ -157,7 +157,8 @@ def _require(task: str, tasks: list[str], known: list[str], name: str) -> None:
 
 def _import(module: str) -> ModuleType:
     if not hasattr(np, "in1d"):
-        vars(np)["in1d"] = np.isin  # dm_control 1.0.34 still asks for it, numpy 2.4 has it no more
+        numpy: Any = np
+        numpy.in1d = np.isin  # dm_control 1.0.34 still asks for it, numpy 2.4 has it no more
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:

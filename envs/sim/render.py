@@ -52,10 +52,11 @@ class Renderer:
         self._model = model = stage.model
         self._shared = gl.context()
         self._thread = threading.get_ident()
-        self._context: mujoco.MjrContext | None = _make_context(model, profile, height, width)
+        context = _make_context(model, profile, height, width)
+        context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR
+        self._context: mujoco.MjrContext | None = context
         self._shared.active = None
         self._shared.users.add(self)
-        self._context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR
         self._uploaded = dict(stage.textures)
         self._scene = mujoco.MjvScene(model, maxgeom=model.ngeom + model.nsite + SPARE_GEOMS)
         if profile.effects is not None:
@@ -103,7 +104,7 @@ class Renderer:
         """
         flags = {"SKYBOX": 0, "SEGMENT": 1, "IDCOLOR": 1}
         view = self._render(data, camera_id, height, width, flags, depth=False)
-        return view.pixels[::-1].any(axis=2)
+        return np.any(view.pixels[::-1] != 0, axis=2)
 
     def _render(
         self, data: mujoco.MjData, camera_id: int, height: int, width: int, flags: Mapping[str, int], *, depth: bool

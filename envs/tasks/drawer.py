@@ -8,12 +8,13 @@ from typing import ClassVar
 import numpy as np
 from typing_extensions import override
 
-from robolearn.core.geometry import Pose, Vector, quat_from_rotvec, quat_rotate
+from robolearn.core.geometry import Pose, Vector, quat_rotate
 from robolearn.envs.config import TaskConfig, require_range
 from robolearn.envs.robot_env import RobotEnv
 from robolearn.envs.sim.scene import Body, SceneBuilder
 from robolearn.envs.tasks.base import ARM, SimTask, yaw_of
 from robolearn.envs.tasks.expert import CartesianExpert, Goal
+from robolearn.envs.tasks.layout import flat
 from robolearn.envs.tasks.pick_cube import workspace
 from robolearn.safety import SafetyLimits
 
@@ -99,10 +100,15 @@ class Drawer(SimTask):
 
     @override
     def place(self, rng: np.random.Generator, options: Mapping[str, object]) -> None:
+        self.place_chest(rng)
+
+    def place_chest(self, rng: np.random.Generator) -> Pose:
+        """Put the chest somewhere, its drawer ajar, and return where."""
         x, y = np.array(CENTRE) + rng.uniform(-0.5, 0.5, 2) * self._range
-        yaw = rng.uniform(-self._yaw, self._yaw)
-        self.world.place("chest", Pose(np.array([x, y, 0.0]), quat_from_rotvec(np.array([0.0, 0.0, yaw]))))
+        chest = flat(x, y, 0.0, rng.uniform(-self._yaw, self._yaw))
+        self.world.place("chest", chest)
         self.world.set_joint("drawer", rng.uniform(0.0, AJAR))
+        return chest
 
     @override
     def begin(self) -> None:
@@ -124,7 +130,7 @@ class Drawer(SimTask):
         }
 
     @override
-    def expert(self, env: RobotEnv, rng: np.random.Generator) -> "DrawerExpert":
+    def expert(self, env: RobotEnv, rng: np.random.Generator) -> CartesianExpert:
         return DrawerExpert(env, self, rng)
 
     def handle(self) -> Vector:

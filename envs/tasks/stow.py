@@ -75,9 +75,7 @@ class Stow(Drawer):
 
     @override
     def place(self, rng: np.random.Generator, options: Mapping[str, object]) -> None:
-        super().place(rng, options)
-        self.world.refresh()
-        chest = self.world.pose("chest")
+        chest = self.place_chest(rng)
         side = math.copysign(rng.uniform(*BESIDE), rng.uniform(-1.0, 1.0))
         x, y, _ = (chest.position + quat_rotate(chest.quat_wxyz, np.array([rng.uniform(*AHEAD), side, 0.0]))).tolist()
         self.world.place("cube", flat(x, y, CUBE, rng.uniform(-self._cube_yaw, self._cube_yaw)))

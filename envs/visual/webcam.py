@@ -92,4 +92,5 @@ class Webcam(VisualWrapper):
         if not self._cfg.jpeg:
             return sensed
         _, coded = cv2.imencode(".jpg", sensed[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, self._cfg.jpeg])
-        return np.ascontiguousarray(cv2.imdecode(coded, cv2.IMREAD_COLOR)[..., ::-1], np.uint8)
+        seen = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
+        return np.ascontiguousarray(seen[..., ::-1])

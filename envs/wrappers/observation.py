@@ -31,8 +31,9 @@ class ObsTransform(gym.Wrapper[Obs, Action, Obs, Action], abc.ABC):
     def __init__(self, env: gym.Env[Obs, Action]) -> None:
         super().__init__(env)
         self.env_spec = self.transformed(cast("EnvSpec", env.get_wrapper_attr("env_spec")))
-        spaces = {key: spec.space() for key, spec in self.env_spec.obs.items()}
-        self.observation_space = cast("gym.Space[Obs]", gym.spaces.Dict(spaces))
+        self.observation_space = cast(
+            "gym.Space[Obs]", gym.spaces.Dict({key: spec.space() for key, spec in self.env_spec.obs.items()})
+        )
 
     @abc.abstractmethod
     def transformed(self, spec: EnvSpec) -> EnvSpec:

@@ -3,6 +3,7 @@
 import statistics
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,7 @@ def bench_adapters(seconds: float, peers: bool) -> dict[str, float | None]:
     result: dict[str, float | None] = {}
     for name, cfg in CONFIGS.items():
         rates = {profile: _rate(cfg, profile, seconds) for profile in PROFILES if profile != "stock"}
-        task = {} if name == "robosuite" else {"task": cfg.task}
+        task: dict[str, Any] = {} if name == "robosuite" else {"task": cfg.task}
         peer = run_peer(_PEERS[name], size=SIZE, **task) if peers else None
         stock = None if peer is None else peer["steps_per_s"]
         result |= {f"{name}_{profile}_steps_per_s": rate for profile, rate in rates.items()}

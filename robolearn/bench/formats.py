@@ -1,6 +1,5 @@
 """Datasets in other people's hands: what their own loaders read of ours, and what converting many episodes costs."""
 
-import resource
 import subprocess
 import sys
 import tempfile
@@ -18,7 +17,7 @@ from robolearn.core.specs import ActionKind, ActionPart, ActionSpec, ArraySpec, 
 from robolearn.core.types import PIXELS, Step, last_step
 from robolearn.data import convert, open_demos, write_demos
 from robolearn.data.layout import stored_name
-from robolearn.data.lerobot import IMAGES, VECTORS
+from robolearn.data.lerobot import IMAGES, VECTORS, vector_keys
 from robolearn.envs.build import build_env
 from robolearn.envs.tasks.pick_cube import PickCubeConfig
 
@@ -97,7 +96,7 @@ def _lerobot(at: Path, recorded: Sequence[Sequence[Step]], spec: EnvSpec) -> dic
     steps = [step for episode in recorded for step in episode[:-1]]
     expected: dict[str, NDArray[np.generic]] = {"action": np.stack([step.action for step in steps])}
     for prefix, name in VECTORS.items():
-        keys = [key for key in spec.obs if key.startswith(prefix)]
+        keys = vector_keys(spec, prefix)
         expected[name] = np.stack([np.concatenate([step.obs[key].ravel() for key in keys]) for step in steps])
     for key in spec.pixel_keys:
         expected[IMAGES + key.removeprefix(PIXELS)] = np.stack([step.obs[key] for step in steps])
@@ -156,7 +155,8 @@ def measured(source: Path, out: Path, episodes: int) -> dict[str, float]:
 def main(argv: Sequence[str]) -> None:
     """Convert argv[0] to argv[1]; the last word of the output is the peak memory of this process in MiB."""
     convert(open_demos(Path(argv[0])), Path(argv[1]))
-    sys.stdout.write(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}\n")
+    (peak,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:")]
+    sys.stdout.write(f"{int(peak.split()[1]) / 1024}\n")  # getrusage would count what the parent held
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from av.error import FFmpegError
 from numpy.typing import NDArray
 
 from robolearn.core.errors import DataError
@@ -228,7 +229,7 @@ class _Frames:
         name = layout.VIDEOS.format(video_key=self._name, chunk_index=place[0], file_index=place[1])
         with av.open(str(self._root / name)) as container:
             for frame in container.decode(video=0):
-                yield frame.to_ndarray(format="rgb24")
+                yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
 
 
 @contextmanager
@@ -242,7 +243,7 @@ def _reading(path: Path, part: str) -> Iterator[None]:
         IndexError,
         StopIteration,
         pa.ArrowException,
-        av.error.FFmpegError,
+        FFmpegError,
     )
     try:
         yield

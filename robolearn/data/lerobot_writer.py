@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from av.error import FFmpegError
 from numpy.typing import NDArray
 
 from robolearn.core.errors import DataError
@@ -90,7 +91,7 @@ class LeRobotWriter:
         columns = episode_columns(episode, self.spec, f"{self.path}, episode {self.episodes}")
         try:
             self._write(columns)
-        except (OSError, av.error.FFmpegError) as error:
+        except (OSError, FFmpegError) as error:
             self._discard()
             raise _disk_error(self.path, error) from error
         self.episodes += 1
@@ -110,7 +111,7 @@ class LeRobotWriter:
                 shutil.rmtree(target)
             os.replace(self._temporary, target)
             self.published = target
-        except (OSError, av.error.FFmpegError) as failure:
+        except (OSError, FFmpegError) as failure:
             self._discard()
             raise _disk_error(self.path, failure) from failure
 
@@ -210,7 +211,7 @@ class LeRobotWriter:
         self._last.close()
 
     def _discard(self) -> None:
-        with contextlib.suppress(OSError, av.error.FFmpegError):  # a full disk also fails here
+        with contextlib.suppress(OSError, FFmpegError):  # a full disk also fails here
             self._close()
         shutil.rmtree(self._temporary, ignore_errors=True)
 

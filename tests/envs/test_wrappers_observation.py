@@ -84,3 +84,18 @@ def test_a_config_puts_them_around_the_env():
     env = make_env(cfg)
     assert {key: value.shape for key, value in env.reset(seed=1)[0].items()} == {"pixels/front": (32, 32, 6)}
     env.close()
+
+
+def test_a_part_of_a_picture_is_shown_at_the_size_of_the_whole():
+    whole, part = (
+        make_env(ReachConfig(image_size=64, cameras=["front", "wrist"], wrappers=wrappers))
+        for wrappers in (WrappersConfig(), WrappersConfig(crop={"front": [0.25, 0.0, 0.5, 0.5]}))
+    )
+    before, after = whole.reset(seed=0)[0], part.reset(seed=0)[0]
+    shrunk = after["pixels/front"].reshape(32, 2, 32, 2, 3).mean(axis=(1, 3))
+    assert np.abs(shrunk - before["pixels/front"][16:48, :32]).mean() < 2.0
+    np.testing.assert_array_equal(before["pixels/wrist"], after["pixels/wrist"])
+    for env in (whole, part):
+        env.close()
+    with pytest.raises(ConfigError, match=r"crop\.front.*top, left"):
+        WrappersConfig(crop={"front": [0.5]})

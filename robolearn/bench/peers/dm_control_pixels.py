@@ -5,6 +5,7 @@ import json
 import statistics
 import sys
 import time
+from typing import Any
 
 
 def main() -> None:
@@ -15,7 +16,7 @@ def main() -> None:
     sizes = {"task": "walker-walk", "size": 84, "blocks": 5, "block": 20}
     args = {**sizes, **json.loads(sys.argv[1] if len(sys.argv) > 1 else "{}")}
     domain, _, task = args["task"].partition("-")
-    env = manipulation.load(f"{task}_features", seed=0) if domain == "manipulation" else suite.load(domain, task)
+    env: Any = manipulation.load(f"{task}_features", seed=0) if domain == "manipulation" else suite.load(domain, task)
     spec, rng = env.action_spec(), np.random.default_rng(0)
     env.reset()
     rates: list[float] = []

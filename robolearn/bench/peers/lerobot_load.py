@@ -19,7 +19,8 @@ def main() -> None:
     dataset = LeRobotDataset("robolearn/converted", root=args["path"], video_backend="pyav")
     rows = [dataset[index] for index in range(len(dataset))]
     keys = [key for key, value in rows[0].items() if hasattr(value, "numpy")]
-    np.savez(args["out"], **{key: np.stack([row[key].numpy() for row in rows]) for key in keys})
+    columns: dict[str, Any] = {key: np.stack([row[key].numpy() for row in rows]) for key in keys}
+    np.savez(args["out"], **columns)
     print(json.dumps({"frames": len(rows), "version": importlib.metadata.version("lerobot")}))
 
 
@@ -47,7 +48,7 @@ class VideoReader:
         import av
 
         del stream
-        self.container = av.open(path)
+        self.container: Any = av.open(path)
 
     def seek(self, time_s: float, *, keyframes_only: bool) -> None:
         """Go to the last key frame before a time."""

@@ -4,6 +4,7 @@
 import importlib.metadata
 import json
 import sys
+from typing import Any
 
 
 def main() -> None:
@@ -29,7 +30,8 @@ def main() -> None:
     columns = {name: np.concatenate([row[name] for row in rows]) for name in ("actions", "rewards", "dones")}
     for group in ("obs", "next_obs"):
         columns |= {f"{group}/{key}": np.concatenate([row[group][key] for row in rows]) for key in args["keys"]}
-    np.savez(args["out"], **{name.replace("/", "|"): values for name, values in columns.items()})
+    named: dict[str, Any] = {name.replace("/", "|"): values for name, values in columns.items()}
+    np.savez(args["out"], **named)
     print(json.dumps({"steps": len(rows), "version": importlib.metadata.version("robomimic")}))
 
 
