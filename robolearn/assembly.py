@@ -19,8 +19,9 @@ from robolearn.core.rng import spawn
 from robolearn.core.specs import ArraySpec, EnvSpec
 from robolearn.core.types import INTENDED
 from robolearn.data import DemoSource, contact_sheet, open_demos, rerender, write_demos
-from robolearn.envs.build import build_env, make_env, make_expert, make_vector_env, recall, state_of
+from robolearn.envs.build import build_env, make_expert
 from robolearn.envs.config import EnvConfig
+from robolearn.envs.dress import make_env, make_vector_env, recall, state_of
 from robolearn.log.info import run_info
 from robolearn.log.sinks import JsonlSink, TensorBoardSink
 from robolearn.nn.memory import keep_freed_memory

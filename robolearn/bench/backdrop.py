@@ -14,8 +14,9 @@ from robolearn.core.rng import EVAL_SEEDS
 from robolearn.envs.adapters.adapted import AdaptedEnv
 from robolearn.envs.adapters.config import DmControlConfig
 from robolearn.envs.adapters.view import FAST
-from robolearn.envs.build import build_env, stage_of
+from robolearn.envs.build import build_env
 from robolearn.envs.config import EnvConfig
+from robolearn.envs.dress import stage_of
 from robolearn.envs.robot_env import RobotEnv
 from robolearn.envs.sim.render import CHEAP, Renderer
 from robolearn.envs.sim.stage import Stage

@@ -16,7 +16,8 @@ from robolearn.bench.peers import run_peer
 from robolearn.bench.timing import alternate
 from robolearn.core.geometry import Pose, Vector, quat_from_rotvec, quat_multiply
 from robolearn.envs.assets.panda import PANDA
-from robolearn.envs.build import build_env, make_task, make_vector_env, make_world
+from robolearn.envs.build import build_env, make_task, make_world
+from robolearn.envs.dress import make_vector_env
 from robolearn.envs.sim import gl
 from robolearn.envs.sim.kinematics import Kinematics
 from robolearn.envs.sim.render import CHEAP, Renderer

@@ -10,8 +10,9 @@ from gymnasium.utils.env_checker import check_env
 from robolearn.core.errors import ConfigError
 from robolearn.core.rng import spawn
 from robolearn.core.types import CLIPPED, EXECUTED, INTERVENED, REWARD_TERMS, SUCCESS
-from robolearn.envs.build import build_env, make_expert, make_vector_env
+from robolearn.envs.build import build_env, make_expert
 from robolearn.envs.config import TaskConfig
+from robolearn.envs.dress import make_vector_env
 from robolearn.envs.tasks.drawer import DrawerConfig
 from robolearn.envs.tasks.handover import HandoverConfig
 from robolearn.envs.tasks.lever import LeverConfig

@@ -12,7 +12,8 @@ from robolearn.core.errors import DataError, SpecError
 from robolearn.core.types import STATES
 from robolearn.data import open_demos, read_demos, rerender, write_demos
 from robolearn.envs.adapters.config import RobosuiteConfig
-from robolearn.envs.build import build_env, recall
+from robolearn.envs.build import build_env
+from robolearn.envs.dress import recall
 from robolearn.envs.tasks.drawer import DrawerConfig
 from robolearn.envs.tasks.push import PushConfig
 

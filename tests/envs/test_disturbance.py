@@ -8,8 +8,9 @@ import pytest
 from robolearn.core.errors import ConfigError
 from robolearn.core.rng import spawn
 from robolearn.envs.adapters.config import GymnasiumConfig
-from robolearn.envs.build import make_env, make_expert
+from robolearn.envs.build import make_expert
 from robolearn.envs.config import DisturbanceConfig, WrappersConfig
+from robolearn.envs.dress import make_env
 from robolearn.envs.tasks.place import PlaceConfig
 from robolearn.envs.tasks.stack import StackConfig
 

@@ -10,8 +10,9 @@ import pytest
 from robolearn.core.errors import ConfigError
 from robolearn.envs.adapters.config import DmControlConfig, GymnasiumConfig, RobosuiteConfig
 from robolearn.envs.adapters.view import FAST
-from robolearn.envs.build import build_env, make_env
+from robolearn.envs.build import build_env
 from robolearn.envs.config import WrappersConfig
+from robolearn.envs.dress import make_env
 from robolearn.envs.sim.render import CHEAP, Renderer
 from robolearn.envs.sim.stage import Stage
 from robolearn.envs.tasks.drawer import DrawerConfig

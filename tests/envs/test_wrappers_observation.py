@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from robolearn.core.errors import ConfigError, SpecError
-from robolearn.envs.build import build_env, make_env
+from robolearn.envs.build import build_env
 from robolearn.envs.config import WrappersConfig
+from robolearn.envs.dress import make_env
 from robolearn.envs.tasks.reach import ReachConfig
 from robolearn.envs.wrappers import History, Reframe, Select
 
