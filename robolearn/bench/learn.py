@@ -60,9 +60,13 @@ SETTINGS = {
     "peg_1mm": _suite("peg", 900.0, "env.frame=tool", "env.clearance=0.001"),
     "lift": Setting(("env=lift", "experiment=two_arms"), 1200.0, 3),
     "handover": Setting(("env=handover", "experiment=two_arms"), 1200.0, 3),
+    "robosuite_lift": _suite("robosuite/lift", 1200.0),
+    "cartpole_swingup": Setting(("env=dm_control", "experiment=dm_control", "env.task=cartpole-swingup"), 3600.0, 1),
+    "reacher_easy": Setting(("env=dm_control", "experiment=dm_control", "env.task=reacher-easy"), 3600.0, 1),
 }
 """`easy` and `default`: pick-cube from 5 demonstrations; `rlpd`: 20 demonstrations, no cloning phase, encoder trained end to
-end. Then the task suite: 5 demonstrations where cloning nearly does (drawer, lever), else 20."""
+end. Then the task suite: 5 demonstrations where cloning nearly does (drawer, lever), else 20. Then other people's: robosuite's
+Lift in the same way, and two tasks of dm_control from pixels and dense rewards alone, of which only returns are of interest."""
 
 
 def bench_learn(cfg: BenchConfig) -> dict[str, object]:
@@ -116,7 +120,7 @@ def summarize(results: Sequence[dict[str, float]]) -> dict[str, object]:
     low, high = wilson(round(sum(r["success"] * r["episodes"] for r in results)), episodes)
     medians = {
         key: statistics.median(float(r[key]) if key == "bc_success" else r[key] for r in results if key in r)
-        for key in ("success", "train_s", "env_steps", "bc_success")
+        for key in ("success", "return", "train_s", "env_steps", "bc_success")
         if any(key in r for r in results)
     }
     return {

@@ -55,10 +55,10 @@ def timings(trainer: Trainer) -> dict[str, Any]:
     }
 
 
-def learning_curve(run: RunDirectory) -> list[tuple[int, float, float]]:
-    """Return the checks of a run: env steps, seconds of training so far, and the share of successes."""
+def learning_curve(run: RunDirectory) -> list[tuple[int, float, float, float]]:
+    """Return the checks of a run: env steps, seconds of training so far, the share of successes, and the mean return."""
     rows = [row for row in read_metrics(run.metrics) if "check/success" in row]
-    return [(int(row["step"]), round(row["time_s"], 2), row["check/success"]) for row in rows]
+    return [(int(row["step"]), round(row["time_s"], 2), row["check/success"], row["check/return"]) for row in rows]
 
 
 def film_episodes(policy: Policy[Any], env: gym.Env[Any, Any], run: RunDirectory, count: int) -> None:
