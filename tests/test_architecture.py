@@ -35,7 +35,7 @@ OUTSIDERS = {
     "omegaconf": "robolearn.cli robolearn.config",
     "mujoco": "robolearn.envs.sim robolearn.envs.tasks robolearn.envs.adapters robolearn.envs.visual robolearn.bench",
     "robosuite": "robolearn.envs.adapters robolearn.bench.peers",
-    "dm_control": "robolearn.envs.adapters",
+    "dm_control": "robolearn.envs.adapters robolearn.bench.peers",
     "gym_hil": "robolearn.bench.peers",
     "stable_baselines3": "robolearn.bench.peers",
     "zmq": "robolearn.wire",
