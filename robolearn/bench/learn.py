@@ -61,8 +61,8 @@ SETTINGS = {
     "lift": Setting(("env=lift", "experiment=two_arms"), 1200.0, 3),
     "handover": Setting(("env=handover", "experiment=two_arms"), 1200.0, 3),
     "robosuite_lift": _suite("robosuite/lift", 1200.0),
-    "cartpole_swingup": Setting(("env=dm_control", "experiment=dm_control", "env.task=cartpole-swingup"), 3600.0, 1),
-    "reacher_easy": Setting(("env=dm_control", "experiment=dm_control", "env.task=reacher-easy"), 3600.0, 1),
+    "cartpole_swingup": Setting(("experiment=dm_control", "env.task=cartpole-swingup"), 3600.0, 1),
+    "reacher_easy": Setting(("experiment=dm_control", "env.task=reacher-easy"), 3600.0, 1),
 }
 """`easy` and `default`: pick-cube from 5 demonstrations; `rlpd`: 20 demonstrations, no cloning phase, encoder trained end to
 end. Then the task suite: 5 demonstrations where cloning nearly does (drawer, lever), else 20. Then other people's: robosuite's
