@@ -11,7 +11,7 @@ from robolearn.nn.mlp import orthogonal
 from robolearn.nn.precision import autocast, compute_dtype
 
 Frames = Sequence[Tensor]
-"""One (B, H, W, 3) uint8 tensor per camera, in the order of the encoder's cameras."""
+"""One (B, H, W, 3 k) uint8 tensor per camera, in the order of the encoder's cameras; k moments lie along the channels."""
 
 
 def to_float(images: Tensor) -> Tensor:
@@ -23,24 +23,25 @@ def to_float(images: Tensor) -> Tensor:
 
 
 class Stem(nn.Module):
-    """The first convolution of every camera, summed: a convolution over the cameras stacked as channels.
+    """The first convolution of every camera, summed: a convolution over cameras and moments stacked as channels.
 
     Scaling of 0..255 to +-0.5 is folded into the weights, so images need no pass of arithmetic. Borders are padded
     with black where the stride does not divide the image.
     """
 
-    def __init__(self, cameras: int, channels: int, kernel: int, stride: int, size: tuple[int, int]) -> None:
+    def __init__(self, cameras: int, channels: int, kernel: int, stride: int, shape: tuple[int, int, int]) -> None:
         super().__init__()
+        *size, depth = shape
         self._stride = stride
         self._padding = tuple(_padding(length, kernel, stride) for length in size)
-        stacked = nn.Conv2d(3 * cameras, channels, kernel)
+        stacked = nn.Conv2d(depth * cameras, channels, kernel)
         orthogonal(stacked)
-        self.weight = nn.Parameter(torch.stack(stacked.weight.detach().split(3, dim=1)))
+        self.weight = nn.Parameter(torch.stack(stacked.weight.detach().split(depth, dim=1)))
         self.bias = nn.Parameter(torch.zeros(channels))
         self.shape = (channels, *(_output(n, kernel, stride, _padding(n, kernel, stride)) for n in size))
 
     def forward(self, frames: Frames) -> Tensor:
-        """Map the cameras' images, (B, H, W, 3) uint8 each, to (B, channels, H', W')."""
+        """Map the cameras' images, (B, H, W, 3 k) uint8 each, to (B, channels, H', W')."""
         weight = self.weight.flatten(0, 1) * (1.0 / 255.0)
         kernels = weight.view_as(self.weight).unbind()
         bias: Tensor | None = self.bias - 0.5 * self.weight.sum(dim=(0, 2, 3, 4))
@@ -57,14 +58,15 @@ class Stem(nn.Module):
 class ConvTrunk(nn.Module):
     """A stem and stride-2 convolutions with ReLU; the cameras share all but their part of the stem."""
 
-    def __init__(self, cameras: int, size: tuple[int, int], channels: Sequence[int], kernel: int, stride: int) -> None:
+    def __init__(
+        self, cameras: int, shape: tuple[int, int, int], channels: Sequence[int], kernel: int, stride: int
+    ) -> None:
         super().__init__()
-        self.stem = Stem(cameras, channels[0], kernel, stride, size)
+        self.stem = Stem(cameras, channels[0], kernel, stride, shape)
         self.layers = nn.ModuleList(_convolution(a, b) for a, b in itertools.pairwise(channels))
-        shape = self.stem.shape
+        self.shape = self.stem.shape
         for layer in channels[1:]:
-            shape = (layer, *(_output(n, 3, 2, 1) for n in shape[1:]))
-        self.shape = shape
+            self.shape = (layer, *(_output(n, 3, 2, 1) for n in self.shape[1:]))
 
     def map(self, frames: Frames) -> Tensor:
         """Return the feature map (B, C, H', W')."""
@@ -80,7 +82,7 @@ class ConvTrunk(nn.Module):
         return channels * height * width
 
     def forward(self, frames: Frames) -> Tensor:
-        """Map images, (B, H, W, 3) uint8 per camera, to (B, size)."""
+        """Map images, (B, H, W, 3 k) uint8 per camera, to (B, size)."""
         return self.map(frames).permute(0, 2, 3, 1).flatten(1)
 
 
@@ -102,7 +104,7 @@ class VitTrunk(nn.Module):
         self.size = base.size
 
     def forward(self, frames: Frames) -> Tensor:
-        """Map images, (B, H, W, 3) uint8 per camera, to (B, size)."""
+        """Map images, (B, H, W, 3 k) uint8 per camera, to (B, size)."""
         tokens = self.base.map(frames).flatten(2).transpose(1, 2)
         return self.layer(tokens + self.position).flatten(1)
 
@@ -125,7 +127,7 @@ class Bottleneck(nn.Module):
 
 
 class Trunks(nn.Module):
-    """One trunk per image size; their outputs lie side by side. Every moment of a camera counts as a camera of its own."""
+    """One trunk per shape of images; their outputs lie side by side."""
 
     def __init__(
         self,
@@ -134,7 +136,7 @@ class Trunks(nn.Module):
         groups: Sequence[Sequence[int]],
         precision: str = "float32",
     ) -> None:
-        """Take trunks, the length of their outputs, and the positions of their cameras among all moments of all cameras."""
+        """Take trunks, the length of their outputs, and the positions of their cameras among all."""
         super().__init__()
         self._precision = precision
         self.trunks = nn.ModuleList(trunks)
@@ -142,23 +144,22 @@ class Trunks(nn.Module):
         self._groups = [list(group) for group in groups]
 
     def forward(self, frames: Frames) -> Tensor:
-        """Map images, (B, H, W, 3 k) uint8 per camera with k moments, to (B, size) float32."""
-        frames = [moment for image in frames for moment in image.split(3, dim=-1)]
+        """Map images, (B, H, W, 3 k) uint8 per camera, to (B, size) float32."""
         placed = zip(self.trunks, self._groups, strict=True)
         with autocast(self._precision, frames[0].device):
             parts = [trunk([frames[camera] for camera in group]) for trunk, group in placed]
         return (parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)).float()
 
 
-def group_by_size(sizes: Sequence[tuple[int, int]]) -> Mapping[tuple[int, int], list[int]]:
-    """Return the positions of the cameras of each image size, in order of first appearance.
+def group_by_shape(shapes: Sequence[tuple[int, int, int]]) -> Mapping[tuple[int, int, int], list[int]]:
+    """Return the positions of the cameras with images of each shape, in order of first appearance.
 
-    >>> group_by_size([(64, 64), (84, 84), (64, 64)])
-    {(64, 64): [0, 2], (84, 84): [1]}
+    >>> group_by_shape([(64, 64, 3), (84, 84, 3), (64, 64, 3)])
+    {(64, 64, 3): [0, 2], (84, 84, 3): [1]}
     """
-    groups: dict[tuple[int, int], list[int]] = {}
-    for camera, size in enumerate(sizes):
-        groups.setdefault(size, []).append(camera)
+    groups: dict[tuple[int, int, int], list[int]] = {}
+    for camera, shape in enumerate(shapes):
+        groups.setdefault(shape, []).append(camera)
     return groups
 
 

@@ -12,10 +12,10 @@ from robolearn.nn.encoders import Frames, to_float
 
 
 class ScriptedTrunk(nn.Module):
-    """A TorchScript module that sees one camera at a time; the outputs of the cameras lie side by side."""
+    """A TorchScript module that sees one moment of one camera at a time; its outputs lie side by side."""
 
-    def __init__(self, path: Path, sizes: list[tuple[int, int]]) -> None:
-        """Load the module and ask it how long its output is for images of `sizes` (H, W), one per camera.
+    def __init__(self, path: Path, shapes: list[tuple[int, int, int]]) -> None:
+        """Load the module and ask it how long its output is for images of `shapes` (H, W, 3 k), one per camera.
 
         Raises:
             CheckpointError: If the file is missing or is not TorchScript, or the module refuses such images.
@@ -27,7 +27,7 @@ class ScriptedTrunk(nn.Module):
         try:
             self.module = torch.jit.load(path, map_location="cpu")
             with torch.no_grad():
-                probes = [self.module(torch.zeros(1, 3, *size)) for size in sizes]
+                probes = [self.module(torch.zeros(c // 3, 3, height, width)) for height, width, c in shapes]
         except RuntimeError as error:
             raise CheckpointError(str(path), expected=promise, got=str(error).splitlines()[0]) from error
         self.size = sum(probe.numel() for probe in probes)

@@ -20,27 +20,28 @@ CONFIGS = {
 }
 
 
-def frames(*sizes, rows=3, seed=0):
+def frames(*shapes, rows=3, seed=0):
     rng = np.random.default_rng(seed)
-    return [torch.from_numpy(rng.integers(0, 256, (rows, *size, 3), dtype=np.uint8)) for size in sizes]
+    return [torch.from_numpy(rng.integers(0, 256, (rows, *shape), dtype=np.uint8)) for shape in shapes]
 
 
 @pytest.mark.parametrize("kind", CONFIGS)
-@pytest.mark.parametrize("sizes", [[(64, 64)], [(84, 84), (84, 84)], [(30, 40), (64, 64), (30, 40)]])
-def test_every_kind_takes_every_size(kind, sizes):
-    encoder = ImageEncoder(CONFIGS[kind], sizes)
-    out = encoder(frames(*sizes))
+@pytest.mark.parametrize("shapes", [[(64, 64, 3)], [(84, 84, 3), (84, 84, 3)], [(30, 40, 3), (64, 64, 9), (30, 40, 3)]])
+def test_every_kind_takes_every_shape(kind, shapes):
+    encoder = ImageEncoder(CONFIGS[kind], shapes)
+    out = encoder(frames(*shapes))
     assert out.shape == (3, 256)
     assert float(out.detach().abs().max()) < 1.0
     out.square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in encoder.trunk.parameters())
 
 
+@pytest.mark.parametrize("depth", [3, 9])
 @pytest.mark.parametrize(("kernel", "stride", "size"), [(8, 8, 64), (8, 8, 84), (8, 4, 84), (4, 4, 30)])
-def test_the_stem_is_a_convolution_of_stacked_scaled_cameras(kernel, stride, size):
-    stem = Stem(2, 5, kernel, stride, (size, size))
+def test_the_stem_is_a_convolution_of_stacked_scaled_cameras(kernel, stride, size, depth):
+    stem = Stem(2, 5, kernel, stride, (size, size, depth))
     nn.init.normal_(stem.bias)
-    images = frames((size, size), (size, size))
+    images = frames(*[(size, size, depth)] * 2)
     stacked = torch.cat([to_float(image) for image in images], dim=1)
     padding = stem._padding[0]
     padded = functional.pad(stacked, [padding] * 4) / 255.0 - 0.5
@@ -52,16 +53,16 @@ def test_the_stem_is_a_convolution_of_stacked_scaled_cameras(kernel, stride, siz
 
 
 def test_a_camera_of_its_own_part_of_the_stem():
-    trunk = ConvTrunk(2, (16, 16), [8, 8], 4, 4)
-    a, b = frames((16, 16), (16, 16))
+    trunk = ConvTrunk(2, (16, 16, 3), [8, 8], 4, 4)
+    a, b = frames((16, 16, 3), (16, 16, 3))
     assert not torch.allclose(trunk([a, b]), trunk([b, a]))
 
 
 @pytest.mark.parametrize("kind", CONFIGS)
 def test_bfloat16_is_close_to_float32_and_stays_inside(kind):
-    images = frames((64, 64), (64, 64), rows=16)
+    images = frames((64, 64, 3), (64, 64, 3), rows=16)
     exact, reduced = (
-        ImageEncoder(replace(CONFIGS[kind], precision=precision), [(64, 64)] * 2)
+        ImageEncoder(replace(CONFIGS[kind], precision=precision), [(64, 64, 3)] * 2)
         for precision in ("float32", "bfloat16")
     )
     reduced.load_state_dict(exact.state_dict())
@@ -85,16 +86,16 @@ def test_bfloat16_holds_all_pixel_values():
 
 
 def test_weights_come_from_safetensors(tmp_path):
-    first, path = ImageEncoder(CONFIGS["patch"], [(64, 64)]), tmp_path / "policy.safetensors"
+    first, path = ImageEncoder(CONFIGS["patch"], [(64, 64, 3)]), tmp_path / "policy.safetensors"
     save_file({f"encoder.{k}": v.contiguous() for k, v in first.state_dict().items()}, path)
     cfg = EncoderConfig(kind="patch", patch=8, channels=[16, 8], weights=str(path))
-    images = frames((64, 64))
-    assert torch.equal(ImageEncoder(cfg, [(64, 64)])(images), first(images))
+    images = frames((64, 64, 3))
+    assert torch.equal(ImageEncoder(cfg, [(64, 64, 3)])(images), first(images))
     with pytest.raises(CheckpointError, match=r"encoder\.trunk"):
-        ImageEncoder(EncoderConfig(kind="patch", patch=8, channels=[8, 8], weights=str(path)), [(64, 64)])
+        ImageEncoder(EncoderConfig(kind="patch", patch=8, channels=[8, 8], weights=str(path)), [(64, 64, 3)])
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(CheckpointError, match="safetensors"):
-        ImageEncoder(cfg, [(64, 64)])
+        ImageEncoder(cfg, [(64, 64, 3)])
 
 
 class Pooled(nn.Module):
@@ -110,12 +111,13 @@ class Pooled(nn.Module):
 def test_a_scripted_module_is_a_trunk(tmp_path):
     module, path = Pooled(), tmp_path / "trunk.pt"
     torch.jit.save(torch.jit.script(module), path)
-    encoder = ImageEncoder(EncoderConfig(kind="pretrained", weights=str(path)), [(20, 20), (24, 24)])
-    images = frames((20, 20), (24, 24))
-    expected = torch.cat([module(to_float(image) / 255.0) for image in images], dim=1)
+    encoder = ImageEncoder(EncoderConfig(kind="pretrained", weights=str(path)), [(20, 20, 3), (24, 24, 6)])
+    images = frames((20, 20, 3), (24, 24, 6))
+    moments = [images[0], images[1][..., :3], images[1][..., 3:]]
+    expected = torch.cat([module(to_float(moment) / 255.0) for moment in moments], dim=1)
     torch.testing.assert_close(encoder.trunk(images), expected)
-    assert encoder.trunk_size == 8
+    assert encoder.trunk_size == 12
     path.write_bytes(b"not TorchScript")
     for broken in (path, tmp_path / "missing.pt"):
         with pytest.raises(CheckpointError, match="TorchScript"):
-            ImageEncoder(EncoderConfig(kind="pretrained", weights=str(broken)), [(20, 20)])
+            ImageEncoder(EncoderConfig(kind="pretrained", weights=str(broken)), [(20, 20, 3)])

@@ -44,10 +44,10 @@ class Layout:
         return (*self.spec.pixel_keys, *self.spec.vector_keys)
 
     @property
-    def image_sizes(self) -> list[tuple[int, int]]:
-        """Return (H, W) of every picture: one per camera, or several where a camera's last moments lie along the channels."""
+    def image_shapes(self) -> list[tuple[int, int, int]]:
+        """Return (H, W, 3 k) of every camera, of which k moments are seen at once."""
         shapes = [self.spec.obs[key].shape for key in self.spec.pixel_keys]
-        return [(shape[0], shape[1]) for shape in shapes for _ in range(shape[2] // 3)]
+        return [(height, width, channels) for height, width, channels in shapes]
 
     @property
     def action_size(self) -> int:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from robolearn.agents.sac.config import ActorConfig, EncoderConfig, SacConfig
 from robolearn.agents.sac.layout import Layout
 from robolearn.nn.distributions import TanhGaussian, bounded_log_std, raw_log_std
-from robolearn.nn.encoders import Bottleneck, ConvTrunk, Frames, Trunks, VitTrunk, group_by_size
+from robolearn.nn.encoders import Bottleneck, ConvTrunk, Frames, Trunks, VitTrunk, group_by_shape
 from robolearn.nn.ensembles import CriticEnsemble
 from robolearn.nn.mlp import Mlp
 from robolearn.nn.normalise import RunningNorm
@@ -20,14 +20,14 @@ from robolearn.nn.targets import polyak_
 class ImageEncoder(nn.Module):
     """A trunk, then a bottleneck."""
 
-    def __init__(self, cfg: EncoderConfig, sizes: list[tuple[int, int]]) -> None:
-        """Build for cameras of `sizes` (H, W).
+    def __init__(self, cfg: EncoderConfig, shapes: list[tuple[int, int, int]]) -> None:
+        """Build for cameras with images of `shapes` (H, W, 3 k).
 
         Raises:
             CheckpointError: If `cfg.weights` names a file that does not fit.
         """
         super().__init__()
-        self.trunk = _trunk(cfg, sizes)
+        self.trunk = _trunk(cfg, shapes)
         self.trunk_size = self.trunk.size
         self.bottleneck = Bottleneck(self.trunk.size, cfg.bottleneck, cfg.precision)
         self.size = cfg.bottleneck
@@ -82,8 +82,8 @@ class SacPolicy(nn.Module):
 
     def __init__(self, cfg: SacConfig, layout: Layout) -> None:
         super().__init__()
-        sizes = layout.image_sizes
-        self.encoder = ImageEncoder(cfg.encoder, sizes) if sizes else NoImages()
+        shapes = layout.image_shapes
+        self.encoder = ImageEncoder(cfg.encoder, shapes) if shapes else NoImages()
         self.norm = RunningNorm(layout.spec.vector_size, cfg.vector_floor)
         self.size = self.encoder.size + layout.spec.vector_size
         self.actor = Actor(cfg.actor, self.size, layout.action_size)
@@ -107,14 +107,14 @@ def make_critics(cfg: SacConfig, policy: SacPolicy, layout: Layout) -> CriticEns
     return CriticEnsemble(inputs, c.hidden, c.ensemble, c.activation, layer_norm=c.layer_norm)
 
 
-def _trunk(cfg: EncoderConfig, sizes: list[tuple[int, int]]) -> Trunks | ScriptedTrunk:
+def _trunk(cfg: EncoderConfig, shapes: list[tuple[int, int, int]]) -> Trunks | ScriptedTrunk:
     if cfg.kind == "pretrained":
         assert cfg.weights is not None
-        return ScriptedTrunk(Path(cfg.weights), sizes)
-    groups = group_by_size(sizes)
+        return ScriptedTrunk(Path(cfg.weights), shapes)
+    groups = group_by_shape(shapes)
     kernel = cfg.patch if cfg.kind == "patch" else 2 * cfg.patch
     trunks: list[ConvTrunk | VitTrunk] = []
-    for size, group in groups.items():
-        conv = ConvTrunk(len(group), size, cfg.channels, kernel, cfg.patch)
+    for shape, group in groups.items():
+        conv = ConvTrunk(len(group), shape, cfg.channels, kernel, cfg.patch)
         trunks.append(VitTrunk(conv) if cfg.kind == "vit" else conv)
     return Trunks(trunks, [trunk.size for trunk in trunks], list(groups.values()), cfg.precision)
