@@ -1,4 +1,4 @@
-"""Writing LeRobotDataset v3: one episode in memory at a time, published whole."""
+"""Writing LeRobotDataset v3: the pictures of one episode in memory at a time, published whole."""
 
 import contextlib
 import json
@@ -29,6 +29,8 @@ KEYFRAME_EVERY = 2
 """Frames; any one can be decoded without many others."""
 QUALITY = "18"
 """Constant rate factor of H.264: small errors, some tens of times smaller than raw."""
+ROW_GROUP = 100
+"""Episodes. A parquet writer keeps what it knows of each row group until the file is closed, so one a row group does not stay flat."""
 
 
 class LeRobotWriter:
@@ -217,12 +219,13 @@ class LeRobotWriter:
 
 
 class _ParquetSeries:
-    """Numbered parquet files, each closed when it is large enough; a row group an episode."""
+    """Numbered parquet files, each closed when it is large enough; a row group every `ROW_GROUP` episodes."""
 
     def __init__(self, root: Path, pattern: str) -> None:
         self._root, self._pattern = root, pattern
         self._count = 0
         self._writer: pq.ParquetWriter | None = None
+        self._pending: list[pa.Table] = []
         self._bytes = 0
 
     @property
@@ -231,14 +234,12 @@ class _ParquetSeries:
         return divmod(self._count, layout.FILES_PER_CHUNK)
 
     def write(self, table: pa.Table) -> tuple[int, int]:
-        """Append a table; return (chunk, file) of where it went."""
+        """Append the table of an episode; return (chunk, file) of where it goes."""
         place = self.place
-        if self._writer is None:
-            path = self._root / self._pattern.format(chunk_index=place[0], file_index=place[1])
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = pq.ParquetWriter(path, table.schema, compression="snappy")
-        self._writer.write_table(table)
+        self._pending.append(table)
         self._bytes += table.nbytes
+        if len(self._pending) == ROW_GROUP:
+            self._flush()
         if self._bytes >= layout.DATA_FILE_MB << 20:
             self.close()
             self._count += 1
@@ -246,9 +247,20 @@ class _ParquetSeries:
 
     def close(self) -> None:
         """Finish the present file."""
+        if self._pending:
+            self._flush()
         if self._writer is not None:
             self._writer.close()
         self._writer, self._bytes = None, 0
+
+    def _flush(self) -> None:
+        if self._writer is None:
+            chunk, file = self.place
+            path = self._root / self._pattern.format(chunk_index=chunk, file_index=file)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._writer = pq.ParquetWriter(path, self._pending[0].schema, compression="snappy")
+        self._writer.write_table(pa.concat_tables(self._pending))
+        self._pending.clear()
 
 
 class _VideoSeries:
