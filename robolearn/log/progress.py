@@ -20,7 +20,7 @@ SPARKS = "▁▂▃▄▅▆▇█"
 REFRESH_S = 0.25
 LINE_EVERY_S = 10.0
 WINDOW = 20
-"""Training episodes in the moving success rate."""
+"""Training episodes in the moving success rate and mean return."""
 
 
 class TrainDisplay:
@@ -43,6 +43,7 @@ class TrainDisplay:
         self._max_env_steps = max_env_steps
         self._values: dict[str, float] = {}
         self._episodes: deque[float] = deque(maxlen=WINDOW)
+        self._returns: deque[float] = deque(maxlen=WINDOW)
         self._history: deque[float] = deque(maxlen=40)
         self._phase = "starting"
         self._start = self._drawn = now()
@@ -72,6 +73,7 @@ class TrainDisplay:
                 self._values[name] = float(value)
         if "episode/success" in metrics:
             self._episodes.append(self._values["episode/success"])
+            self._returns.append(self._values.get("episode/return", 0.0))
             self._history.append(self._rate())
         if "phase" not in metrics:
             self._phase = _phase(metrics) or self._phase
@@ -84,9 +86,10 @@ class TrainDisplay:
         values = self._values
         parts = [f"[{_clock(self._now() - self._start)}] {self._phase}", f"{self._steps():,} env steps"]
         if self._episodes:
-            parts.append(f"success {self._rate():.0%} of the last {len(self._episodes)}")
+            figures = f"success {self._rate():.0%}, return {self._return():.4g}"
+            parts.append(f"{figures} of the last {len(self._episodes)}")
         if "check/success" in values:
-            parts.append(f"check {values['check/success']:.0%}")
+            parts.append(f"check {values['check/success']:.0%}, return {values.get('check/return', 0.0):.4g}")
         if "speed/env_steps_per_s" in values:
             parts.append(f"{values['speed/env_steps_per_s']:.0f} steps/s")
         if "speed/updates_per_s" in values:
@@ -101,6 +104,7 @@ class TrainDisplay:
             table.add_column(style=style, no_wrap=True)
         rate = f"{self._rate():.0%}  {sparkline(list(self._history))}" if self._episodes else "-"
         table.add_row("success", rate, "last check", _check(values))
+        table.add_row("return", _number(self._return()), "last check", _number(values.get("check/return")))
         table.add_row("env steps", f"{self._steps():,}", "steps/s", _number(values.get("speed/env_steps_per_s")))
         table.add_row("updates", _count(values), "updates/s", _number(values.get("speed/updates_per_s")))
         losses = Text("  ".join(f"{k.removeprefix('train/')} {v:.3g}" for k, v in sorted(values.items()) if k.startswith("train/")), "dim")  # fmt: skip
@@ -121,6 +125,9 @@ class TrainDisplay:
 
     def _rate(self) -> float:
         return sum(self._episodes) / len(self._episodes)
+
+    def _return(self) -> float:
+        return sum(self._returns) / max(len(self._returns), 1)
 
     def _eta(self) -> str:
         speed = self._values.get("speed/env_steps_per_s", 0.0)

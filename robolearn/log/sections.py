@@ -42,7 +42,8 @@ def _tile(value: str, *lines: str) -> str:
 
 def _success_tile(run: RunRecord) -> str:
     if run.number("success") is not None:
-        return _tile(_percent(run.number("success")), f"success over {run.number('episodes') or 0:.0f} held-out episodes", _interval(run, ""))  # fmt: skip
+        lines = [f"success over {run.number('episodes') or 0:.0f} held-out episodes", _interval(run, "")]
+        return _tile(_percent(run.number("success")), *lines, f"return {_or_dash(run.number('return'), '.4g')}")
     checks = run.having("check/success")
     if checks:
         return _tile(_percent(checks[-1]["check/success"]), "success at the last check", "no final evaluation yet")
@@ -140,16 +141,16 @@ def _table(run: RunRecord) -> str:
         lines.append(_line("<strong>final</strong>", "final", run.number("train_s"), run.number("env_steps"), figures))
     if not lines:
         return ""
-    names = ("success", "95 % interval", "", "after (s)", "env steps", "episodes")
+    names = ("success", "95 % interval", "", "return", "after (s)", "env steps", "episodes")
     head = "<tr><th>policy</th>" + "".join(f'<th class="n">{name}</th>' for name in names) + "</tr>"
     return f'<h2>Success</h2><div class="card scroll"><table>{head}{"".join(lines)}</table></div>'
 
 
-_FIGURES = ("success", "wilson_low", "wilson_high", "episodes")
+_FIGURES = ("success", "wilson_low", "wilson_high", "return", "episodes")
 
 
 def _line(name: str, style: str, time_s: float | None, step: float | None, figures: Sequence[float | None]) -> str:
-    success, low, high, episodes = figures
+    success, low, high, total, episodes = figures
     interval, mark = "", ""
     if success is not None and low is not None and high is not None:
         interval = f"{100 * low:.0f} to {100 * high:.0f} %"
@@ -161,6 +162,7 @@ def _line(name: str, style: str, time_s: float | None, step: float | None, figur
         _percent(success),
         interval,
         mark,
+        _or_dash(total, ".4g"),
         _or_dash(time_s, ".1f"),
         _or_dash(step, ",.0f"),
         _or_dash(episodes, ".0f"),
@@ -211,9 +213,9 @@ def _demos(run: RunRecord) -> str:
 
 
 def _figures(run: RunRecord) -> str:
-    """Draw a small chart of every training metric, and of episodes and speed."""
+    """Draw a small chart of every training metric, and of returns, episodes and speed."""
     names = sorted({name for row in run.rows for name in row if name.startswith("train/")})
-    names += ["episode/return", "episode/length", "speed/env_steps_per_s", "speed/updates_per_s"]
+    names += ["check/return", "episode/return", "episode/length", "speed/env_steps_per_s", "speed/updates_per_s"]
     cards = []
     for name in names:
         rows = run.having(name)

@@ -13,17 +13,23 @@ class StopRule:
 
     threshold: float
     consecutive: int
-    history: list[float] = field(default_factory=list[float])
+    history: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
+    """Success rate and mean return of every check."""
 
-    def add(self, success: float) -> None:
-        """Note the success rate of a check."""
-        self.history.append(success)
+    def add(self, success: float, total: float) -> None:
+        """Note the success rate and the mean return of a check."""
+        self.history.append((success, total))
+
+    @property
+    def best(self) -> bool:
+        """Return whether no check was better than the last one: by success, then by return, which is all that some tasks have."""
+        return self.history[-1] == max(self.history)
 
     @property
     def solved(self) -> bool:
         """Return whether the rule is met."""
         recent = self.history[-self.consecutive :]
-        return len(recent) == self.consecutive and min(recent) >= self.threshold
+        return len(recent) == self.consecutive and min(recent)[0] >= self.threshold
 
 
 class StopSignals:

@@ -181,9 +181,9 @@ class Trainer:
         seeds = range(first, first + self.cfg.evaluation.check_episodes)
         with self.watch.running("checks"):
             summary = evaluate(self.agent, self.parts.check_envs, seeds).summary()
-        self.rule.add(summary["success"])
+        self.rule.add(summary["success"], summary["return"])
         self._log({f"check/{key}": value for key, value in summary.items()})
-        if summary["success"] >= max(self.rule.history):
+        if self.rule.best:
             self._save_policy()
 
     def _take_best(self) -> None:
@@ -233,7 +233,7 @@ class Trainer:
                     "updates": self.updates,
                     "logged": self.logged,
                     "learned_from": self._learned_from,
-                    "history": list(self.rule.history),
+                    "history": [list(check) for check in self.rule.history],
                     "milestones": {name: dict(summary) for name, summary in self.milestones.items()},
                     "seconds": dict(self.watch.seconds),
                     "due": {name: every.due for name, every in self._due.items()},
@@ -255,7 +255,7 @@ class Trainer:
         self.agent.load_state_dict(state["agent"])
         self.env_steps, self.episodes, self.updates = (int(loop[k]) for k in ("env_steps", "episodes", "updates"))
         self._learned_from, self.logged = int(loop["learned_from"]), int(loop["logged"])
-        self.rule.history = [float(value) for value in loop["history"]]
+        self.rule.history = [(float(success), float(total)) for success, total in loop["history"]]
         self.milestones = dict(loop["milestones"])
         self.watch.load(loop["seconds"])
         for name, due in loop["due"].items():

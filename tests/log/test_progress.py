@@ -18,6 +18,7 @@ class FakeTime:
 def metrics(step: int, success: bool) -> dict[str, object]:
     return {
         "episode/success": success,
+        "episode/return": 3.5,
         "speed/env_steps_per_s": 80.0,
         "speed/updates_per_s": 95.5,
         "train/critic_loss": 0.0123,
@@ -33,12 +34,12 @@ def test_plain_lines_now_and_then() -> None:
         for i in range(100):
             time.now += 1.0
             display.update(metrics(10 * i, i % 4 == 0))
-        display.update({"check/success": 0.9, "check/wilson_low": 0.7, "check/wilson_high": 0.97})
+        display.update({"check/success": 0.9, "check/wilson_low": 0.7, "check/wilson_high": 0.97, "check/return": 4.25})
     lines = out.getvalue().splitlines()
     assert len(lines) == 11
     assert (
         lines[-1]
-        == "[1:40] training · 990 env steps · success 25% of the last 20 · check 90% · 80 steps/s · 96 updates/s"
+        == "[1:40] training · 990 env steps · success 25%, return 3.5 of the last 20 · check 90%, return 4.25 · 80 steps/s · 96 updates/s"
     )
 
 
@@ -49,7 +50,7 @@ def test_panel_on_a_terminal_is_redrawn_seldom() -> None:
         for i in range(1000):
             time.now += 0.001
             display.update(metrics(i // 2, True))
-        display.update({"check/success": 0.9, "check/wilson_low": 0.7, "check/wilson_high": 0.97})
+        display.update({"check/success": 0.9, "check/wilson_low": 0.7, "check/wilson_high": 0.97, "check/return": 4.25})
     text = out.getvalue()
     assert text.count("steps/s") <= 8
     for part in ("90% [70%, 97%]", "critic_loss 0.0123", "█", "left", "998"):

@@ -25,8 +25,15 @@ def test_every_seed_is_run_exactly_once(size):
 def test_stop_rule_wants_consecutive_checks():
     rule = StopRule(threshold=0.95, consecutive=2)
     for success, solved in [(1.0, False), (0.9, False), (0.96, False), (0.95, True)]:
-        rule.add(success)
+        rule.add(success, total=success)
         assert rule.solved is solved
+
+
+def test_the_best_check_is_that_of_most_success_then_of_most_return():
+    rule = StopRule(threshold=1.0, consecutive=2)
+    for check, best in [((0.0, 30.0), True), ((0.0, 20.0), False), ((0.0, 40.0), True), ((0.2, 9.0), True), ((0.0, 99.0), False), ((0.2, 9.0), True)]:  # fmt: skip
+        rule.add(*check)
+        assert rule.best is best
 
 
 def test_signals_are_noted_and_handlers_put_back():
