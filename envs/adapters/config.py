@@ -24,7 +24,7 @@ class AdapterConfig(EnvConfig):
 
 
 @dataclass(kw_only=True, slots=True)
-class RosterConfig(AdapterConfig):
+class LibraryConfig(AdapterConfig):
     """A task of a library on MuJoCo, drawn by us."""
 
     task: str = ""
@@ -39,7 +39,7 @@ class RosterConfig(AdapterConfig):
 
 
 @dataclass(kw_only=True, slots=True)
-class RobosuiteConfig(RosterConfig):
+class RobosuiteConfig(LibraryConfig):
     """A task of robosuite 1.5 (Zhu et al., arXiv:2009.12293)."""
 
     task: str = "Lift"
@@ -59,13 +59,13 @@ class RobosuiteConfig(RosterConfig):
     """Compile the model at every reset, as robosuite does by default: slow, but sizes of objects are drawn too."""
 
     def __post_init__(self) -> None:
-        RosterConfig.__post_init__(self)
+        LibraryConfig.__post_init__(self)
         self.robots, self.proprio = list(self.robots), list(self.proprio)
         one_of("controller", self.controller, CONTROLLERS)
 
 
 @dataclass(kw_only=True, slots=True)
-class DmControlConfig(RosterConfig):
+class DmControlConfig(LibraryConfig):
     """A task of dm_control (Tunyasuvunakool et al., arXiv:2006.12983)."""
 
     task: str = "walker-walk"

@@ -13,7 +13,7 @@ from robolearn.bench.peers import run_peer
 from robolearn.bench.timing import alternate
 from robolearn.core.rng import EVAL_SEEDS
 from robolearn.envs.adapters.adapted import AdaptedEnv
-from robolearn.envs.adapters.config import PROFILES, DmControlConfig, RobosuiteConfig, RosterConfig
+from robolearn.envs.adapters.config import PROFILES, DmControlConfig, LibraryConfig, RobosuiteConfig
 from robolearn.envs.build import build_env
 
 SIZE = 84
@@ -21,7 +21,7 @@ BLOCK = 20
 """Steps timed at a stretch."""
 SCALE = 3
 """Enlargement of the frames on the sheet of profiles."""
-CONFIGS: dict[str, RosterConfig] = {
+CONFIGS: dict[str, LibraryConfig] = {
     "robosuite": RobosuiteConfig(max_steps=10_000),
     "dm_control": DmControlConfig(max_steps=10_000),
     "manipulation": DmControlConfig(task="manipulation-reach_site", max_steps=10_000),
@@ -64,21 +64,21 @@ def profile_sheet(out: Path) -> Path:
     return out
 
 
-def _env(cfg: RosterConfig, profile: str) -> AdaptedEnv:
+def _env(cfg: LibraryConfig, profile: str) -> AdaptedEnv:
     cfg.profile, cfg.image_size = profile, SIZE
     env = build_env(cfg)
     assert isinstance(env, AdaptedEnv)
     return env
 
 
-def _first(cfg: RosterConfig, profile: str) -> dict[str, NDArray[np.uint8]]:
+def _first(cfg: LibraryConfig, profile: str) -> dict[str, NDArray[np.uint8]]:
     env = _env(cfg, profile)
     obs, _ = env.reset(seed=EVAL_SEEDS[0])
     env.close()
     return {key: obs[key].astype(np.uint8) for key in env.env_spec.pixel_keys}
 
 
-def _rate(cfg: RosterConfig, profile: str, seconds: float) -> float:
+def _rate(cfg: LibraryConfig, profile: str, seconds: float) -> float:
     env = _env(cfg, profile)
     env.reset(seed=0)
     actions = np.random.default_rng(0).uniform(-1.0, 1.0, (BLOCK, env.env_spec.action.size)).astype(np.float32)

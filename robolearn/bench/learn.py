@@ -16,6 +16,7 @@ from pathlib import Path
 from robolearn.bench import read_result, write_result
 from robolearn.bench.config import BenchConfig
 from robolearn.bench.figure import write_learning_figure
+from robolearn.bench.published import DRQV2
 from robolearn.core.errors import ConfigError, RobolearnError, nearest
 from robolearn.log.stats import wilson
 
@@ -73,8 +74,8 @@ def bench_learn(cfg: BenchConfig) -> dict[str, object]:
     """Train every wanted seed of every wanted setting, and write one JSON per seed.
 
     Returns:
-        Medians over all seeds on disk, by setting under `settings`; those of `default`, if any, on top. `learn.svg` beside
-        the results shows their learning curves.
+        Medians over all seeds on disk, by setting under `settings`; those of `default`, if any, on top; beside tasks of dm_control
+        `drqv2_return_<frames>`, the published mean. `learn.svg` beside the results shows their learning curves.
     """
     for setting, seed in _wanted(cfg):
         path = Path(cfg.out) / "learn" / setting / f"{seed}.json"
@@ -83,7 +84,7 @@ def bench_learn(cfg: BenchConfig) -> dict[str, object]:
     found = {name: sorted((Path(cfg.out) / "learn" / name).glob("[0-9]*.json")) for name in SETTINGS}
     results = {name: [read_result(path) for path in paths] for name, paths in found.items() if paths}
     write_learning_figure(results, Path(cfg.out) / "learn.svg")
-    summaries = {name: summarize(seeds) for name, seeds in results.items()}
+    summaries = {name: summarize(seeds) | _published(name) for name, seeds in results.items()}
     first = summaries["default"] if "default" in summaries else next(iter(summaries.values()))
     return {**first, "settings": summaries}
 
@@ -133,6 +134,11 @@ def summarize(results: Sequence[dict[str, float]]) -> dict[str, object]:
         "episodes": episodes,
         "seeds": len(results),
     }
+
+
+def _published(setting: str) -> dict[str, object]:
+    curve = DRQV2.get(setting, {})
+    return {f"drqv2_return_{frames}": statistics.fmean(returns) for frames, returns in curve.items()}
 
 
 def _wanted(cfg: BenchConfig) -> Iterable[tuple[str, int]]:
