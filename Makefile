@@ -5,7 +5,7 @@
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 TORCH_INDEX ?=
 ARGS ?=
-BENCH ?= env replay sac tasks learn
+BENCH ?= env backdrop formats replay sac tasks learn
 BIN := .venv/bin
 PINS := constraints.txt
 ADAPTERS := tools/adapters.txt

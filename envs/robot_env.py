@@ -28,7 +28,7 @@ from robolearn.core.types import (
 )
 from robolearn.envs.action import ActionCodec, SetPoint
 from robolearn.envs.proprio import Proprioception
-from robolearn.envs.snapshot import Arrays, Saved, load_rng, load_setpoints, save_rng, save_setpoints
+from robolearn.envs.snapshot import Arrays, Saved, Snapshotted, load_rng, load_setpoints, save_rng, save_setpoints
 
 Info = dict[str, Any]
 FAULTS = "faults"
@@ -39,7 +39,7 @@ _RANGE_SLACK = 1e-6
 _ARM, _PART = "arm/", "part/"
 
 
-class RobotEnv(gym.Env[Obs, Action]):
+class RobotEnv(Snapshotted, gym.Env[Obs, Action]):
     """Gymnasium env over arms and cameras: a step is *command, wait for the clock, observe, judge*.
 
     Actions are clipped to [-1, 1]. A latched fault of any arm stops all arms and ends the episode; it is named in
@@ -330,15 +330,6 @@ class RobotEnv(gym.Env[Obs, Action]):
         self._setpoints, self._start = load_setpoints(saved["setpoints"]), load_setpoints(saved["start"])
         load_rng(self.np_random, saved["rng"])
         self._events.clear()
-
-    @property
-    def snapshot(self) -> Saved:
-        """The state as an attribute, so that `set_attr` of a vector env can put it back."""
-        return self.save()
-
-    @snapshot.setter
-    def snapshot(self, saved: Mapping[str, Mapping[str, NDArray[np.generic]]]) -> None:
-        self.restore(saved)
 
     @override
     def close(self) -> None:

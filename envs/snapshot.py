@@ -1,4 +1,4 @@
-"""Set-points, counters and random generators as plain arrays, for snapshots of an env."""
+"""Snapshots of an env: set-points, counters and random generators as plain arrays."""
 
 from collections.abc import Mapping
 
@@ -13,6 +13,27 @@ Arrays = dict[str, NDArray[np.generic]]
 Saved = dict[str, Arrays]
 _MODES = tuple(CommandMode)
 _WORD = 2**64
+
+
+class Snapshotted:
+    """Something with `save` and `restore`, which are one attribute as well: `set_attr` of a vector env can put a state back."""
+
+    def save(self) -> Saved:
+        """Return the state as plain arrays."""
+        raise NotImplementedError
+
+    def restore(self, saved: Mapping[str, Mapping[str, NDArray[np.generic]]]) -> None:
+        """Put back what `save` returned."""
+        raise NotImplementedError
+
+    @property
+    def snapshot(self) -> Saved:
+        """The state as an attribute."""
+        return self.save()
+
+    @snapshot.setter
+    def snapshot(self, saved: Mapping[str, Mapping[str, NDArray[np.generic]]]) -> None:
+        self.restore(saved)
 
 
 def save_setpoints(setpoints: Mapping[str, SetPoint]) -> Arrays:

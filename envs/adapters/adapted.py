@@ -16,7 +16,7 @@ from robolearn.core.protocols import Outcome
 from robolearn.core.specs import EnvSpec
 from robolearn.core.types import CLIPPED, EXECUTED, INTERVENED, REWARD_TERMS, SUCCESS, Action, Obs
 from robolearn.envs.sim.stage import Stage
-from robolearn.envs.snapshot import Saved, load_rng, save_rng
+from robolearn.envs.snapshot import Saved, Snapshotted, load_rng, save_rng
 from robolearn.envs.tasks.expert import Expert
 
 Info = dict[str, Any]
@@ -78,7 +78,7 @@ class Recalling(Protocol):
         ...
 
 
-class AdaptedEnv(gym.Env[Obs, Action]):
+class AdaptedEnv(Snapshotted, gym.Env[Obs, Action]):
     """Gymnasium env over a simulation that is not ours.
 
     Actions are clipped to [-1, 1], and what is executed is the clipped action: nothing supervises it. An episode ends for good
@@ -190,15 +190,6 @@ class AdaptedEnv(gym.Env[Obs, Action]):
             for action in np.array(saved["episode"]["actions"], np.float32):
                 self._carry_out(action)
         load_rng(self.np_random, saved["rng"])
-
-    @property
-    def snapshot(self) -> Saved:
-        """The state as an attribute, so that `set_attr` of a vector env can put it back."""
-        return self.save()
-
-    @snapshot.setter
-    def snapshot(self, saved: Mapping[str, Mapping[str, NDArray[np.generic]]]) -> None:
-        self.restore(saved)
 
     @override
     def close(self) -> None:

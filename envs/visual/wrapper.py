@@ -9,7 +9,6 @@ import gymnasium as gym
 import numpy as np
 from typing_extensions import override
 
-from robolearn.core.specs import EnvSpec
 from robolearn.core.types import Action, Array, Obs
 from robolearn.envs.snapshot import Arrays, load_rng, save_rng
 from robolearn.envs.wrappers.observation import ObsTransform, StepResult
@@ -39,14 +38,6 @@ class VisualWrapper(ObsTransform):
 
     def refresh(self, obs: Obs) -> Obs:
         """Return what is seen with new looks at the moment at which `obs` was seen with the old ones."""
-        return obs
-
-    @override
-    def transformed(self, spec: EnvSpec) -> EnvSpec:
-        return spec
-
-    @override
-    def observation(self, obs: Obs) -> Obs:
         return obs
 
     @override

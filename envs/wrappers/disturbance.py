@@ -9,7 +9,6 @@ import numpy as np
 from typing_extensions import override
 
 from robolearn.core.geometry import Pose, quat_from_rotvec, quat_multiply
-from robolearn.core.specs import EnvSpec
 from robolearn.core.types import Action, Array, Obs
 from robolearn.envs.config import DisturbanceConfig
 from robolearn.envs.sim.world import World
@@ -37,14 +36,6 @@ class Disturbance(ObsTransform):
         super().__init__(env)
         self._world, self._cfg = world, cfg
         self._rng = np.random.default_rng()
-
-    @override
-    def transformed(self, spec: EnvSpec) -> EnvSpec:
-        return spec
-
-    @override
-    def observation(self, obs: Obs) -> Obs:
-        return obs
 
     @override
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Obs, dict[str, Any]]:

@@ -1,6 +1,5 @@
 """Wrappers that change what is observed: which keys, which part of a picture at what size, and how much of the past."""
 
-import abc
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -14,12 +13,12 @@ from typing_extensions import override
 from robolearn.core.errors import ConfigError, SpecError, nearest
 from robolearn.core.specs import ArraySpec, EnvSpec
 from robolearn.core.types import PIXELS, PROPRIO, Action, Array, Obs
-from robolearn.envs.snapshot import Arrays, Saved
+from robolearn.envs.snapshot import Arrays, Saved, Snapshotted
 
 StepResult = tuple[Obs, float, bool, bool, dict[str, Any]]
 
 
-class ObsTransform(gym.Wrapper[Obs, Action, Obs, Action], abc.ABC):
+class ObsTransform(Snapshotted, gym.Wrapper[Obs, Action, Obs, Action]):
     """Re-express observations; actions, rewards and everything else pass through.
 
     What a transform remembers of the episode is saved with the env, under its `name`.
@@ -35,17 +34,17 @@ class ObsTransform(gym.Wrapper[Obs, Action, Obs, Action], abc.ABC):
             "gym.Space[Obs]", gym.spaces.Dict({key: spec.space() for key, spec in self.env_spec.obs.items()})
         )
 
-    @abc.abstractmethod
     def transformed(self, spec: EnvSpec) -> EnvSpec:
         """Return the spec of what comes out, and take note of it.
 
         Raises:
             ConfigError: If the env does not observe what is to be changed.
         """
+        return spec
 
-    @abc.abstractmethod
     def observation(self, obs: Obs) -> Obs:
         """Return what is observed from outside."""
+        return obs
 
     def begin(self, obs: Obs) -> None:
         """Forget the last episode; `obs` is the first of the new one."""
@@ -83,15 +82,6 @@ class ObsTransform(gym.Wrapper[Obs, Action, Obs, Action], abc.ABC):
             raise SpecError(f"env snapshot, part '{part}'", expected="present", got="missing", fix=nearest(part, saved))
         self.env.get_wrapper_attr("restore")(saved)
         self.recall(saved[part])
-
-    @property
-    def snapshot(self) -> Saved:
-        """The state as an attribute, so that `set_attr` of a vector env can put it back."""
-        return self.save()
-
-    @snapshot.setter
-    def snapshot(self, saved: Mapping[str, Mapping[str, NDArray[np.generic]]]) -> None:
-        self.restore(saved)
 
 
 class History(ObsTransform):
