@@ -61,7 +61,7 @@ SETTINGS = {
     "peg_1mm": _suite("peg", 900.0, "env.frame=tool", "env.clearance=0.001"),
     "lift": Setting(("env=lift", "experiment=two_arms"), 1200.0, 3),
     "handover": Setting(("env=handover", "experiment=two_arms"), 1200.0, 3),
-    "robosuite_lift": _suite("robosuite/lift", 1200.0),
+    "robosuite_lift": Setting(("experiment=robosuite",), 1200.0, 1),
     "cartpole_swingup": Setting(("experiment=dm_control", "env.task=cartpole-swingup"), 3600.0, 1),
     "reacher_easy": Setting(("experiment=dm_control", "env.task=reacher-easy"), 3600.0, 1),
 }
