@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from robolearn.core.errors import ConfigError
-from robolearn.core.geometry import Vector
+from robolearn.core.geometry import Vector, rotation_error
 from robolearn.core.specs import ActionKind, ActionSpec
 from robolearn.core.types import Action
 from robolearn.envs.tasks.expert import Expert
@@ -21,7 +21,7 @@ def raised(place: Vector, height: float) -> Vector:
 
 
 class HandExpert(abc.ABC):
-    """Steers one hand, pointing down as it starts, to a place that depends on the present state only.
+    """Steers one hand to a place that depends on the present state only, and holds it as it pointed at the start.
 
     Args:
         env: The robosuite env.
@@ -42,7 +42,9 @@ class HandExpert(abc.ABC):
         self._env = env
         self._spec = action
         self._scale = kinds[ActionKind.TRANSLATION_DELTA].scale
+        self._turn_scale = kinds[ActionKind.ROTATION_DELTA].scale if ActionKind.ROTATION_DELTA in kinds else None
         self._pace = float(rng.uniform(0.75, 1.0))
+        self._upright = self._quat()
 
     @abc.abstractmethod
     def goal(self) -> tuple[Vector, bool]:
@@ -57,6 +59,9 @@ class HandExpert(abc.ABC):
         way *= min(1.0, self._pace / max(float(np.abs(way).max()), 1e-9))
         action = np.zeros(self._spec.size, np.float32)
         action[self._spec.slices[f"{HAND}.{ActionKind.TRANSLATION_DELTA}"]] = way
+        if self._turn_scale is not None:
+            turn = base.T @ rotation_error(self._upright, self._quat()) * self.GAIN / self._turn_scale
+            action[self._spec.slices[f"{HAND}.{ActionKind.ROTATION_DELTA}"]] = np.clip(turn, -1.0, 1.0)
         action[self._spec.slices[f"{HAND}.{ActionKind.GRIPPER}"]] = 1.0 if opened else -1.0
         return action
 
@@ -64,6 +69,10 @@ class HandExpert(abc.ABC):
         """Return where the fingertips meet (3,), m in the world."""
         robot = self._env.robots[0]
         return np.array(self._env.sim.data.site_xpos[robot.eef_site_id["right"]])
+
+    def _quat(self) -> Vector:
+        """Return how the hand points, wxyz (4,), in the world."""
+        return np.array(self._env.sim.data.get_body_xquat(self._env.robots[0].robot_model.eef_name["right"]))
 
     def place(self, body: int) -> Vector:
         """Return where a body is (3,), m in the world."""
