@@ -21,7 +21,7 @@ def raised(place: Vector, height: float) -> Vector:
 
 
 class HandExpert(abc.ABC):
-    """Steers one hand to a place that depends on the present state only, and holds it as it pointed at the start.
+    """Steers one hand to a place that depends on the present state only, and turns it back to how it pointed at the start.
 
     Args:
         env: The robosuite env.
@@ -34,6 +34,8 @@ class HandExpert(abc.ABC):
 
     GAIN = 1.0
     """Share of the remaining way asked for in a step: the controller makes only some of it."""
+    UPRIGHT = 1.0
+    """The same of how the hand is tilted against the start."""
 
     def __init__(self, env: Any, action: ActionSpec, rng: np.random.Generator) -> None:  # noqa: ANN401  (robosuite has no types)
         kinds = {part.kind: part for part in action.parts if part.arm == HAND}
@@ -44,7 +46,7 @@ class HandExpert(abc.ABC):
         self._scale = kinds[ActionKind.TRANSLATION_DELTA].scale
         self._turn_scale = kinds[ActionKind.ROTATION_DELTA].scale if ActionKind.ROTATION_DELTA in kinds else None
         self._pace = float(rng.uniform(0.75, 1.0))
-        self._upright = self._quat()
+        self._start = self._quat()
 
     @abc.abstractmethod
     def goal(self) -> tuple[Vector, bool]:
@@ -60,7 +62,7 @@ class HandExpert(abc.ABC):
         action = np.zeros(self._spec.size, np.float32)
         action[self._spec.slices[f"{HAND}.{ActionKind.TRANSLATION_DELTA}"]] = way
         if self._turn_scale is not None:
-            turn = base.T @ rotation_error(self._upright, self._quat()) * self.GAIN / self._turn_scale
+            turn = base.T @ rotation_error(self._start, self._quat()) * self.UPRIGHT / self._turn_scale
             action[self._spec.slices[f"{HAND}.{ActionKind.ROTATION_DELTA}"]] = np.clip(turn, -1.0, 1.0)
         action[self._spec.slices[f"{HAND}.{ActionKind.GRIPPER}"]] = 1.0 if opened else -1.0
         return action
@@ -104,6 +106,8 @@ class LiftExpert(HandExpert):
 class CanExpert(HandExpert):
     """Takes the can, carries it high over the walls of the bins, and lets it fall into the one where it belongs."""
 
+    UPRIGHT = 0.0
+    """The bin is as far off as the arm reaches; an upright hand ends centimetres short of it."""
     NEAR, DOWN, HOVER = 0.015, 0.015, 0.12
     """m: aside enough to come down, low enough to close, and above the can before that."""
     CARRY, OVER = 0.3, 0.03
