@@ -5,6 +5,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from robolearn.bench.published import DRQV2, FRAMES_PER_STEP
 from robolearn.log.plot import Level, Series, line_chart
 
 PANEL = (330, 230)
@@ -32,7 +33,7 @@ def write_learning_figure(settings: Mapping[str, Sequence[Result]], out: Path) -
         `out`, or None where there is nothing to draw.
     """
     drawn = {name: [r for r in results if r.get("curve")] for name, results in settings.items()}
-    panels = [_panel(name, results) for name, results in drawn.items() if results]
+    panels = [(_returns if name in DRQV2 else _success)(name, results) for name, results in drawn.items() if results]
     if not panels:
         return None
     columns = min(COLUMNS, len(panels))
@@ -53,7 +54,30 @@ def write_learning_figure(settings: Mapping[str, Sequence[Result]], out: Path) -
     return out
 
 
-def _panel(name: str, results: Sequence[Result]) -> str:
+def _returns(name: str, results: Sequence[Result]) -> str:
+    """Draw returns over frames, and what is published of DrQ-v2 next to where we stopped."""
+    curves = [
+        Series(
+            name=f"seed {result['seed']}",
+            xs=[1e-3 * FRAMES_PER_STEP * row[0] for row in result["curve"]],
+            ys=[row[3] for row in result["curve"]],
+            style=f"seed{result['seed'] % 5}",
+        )
+        for result in results
+    ]
+    reached = FRAMES_PER_STEP * max(result["env_steps"] for result in results)
+    frames = min(DRQV2[name], key=lambda published: abs(published - reached))
+    theirs = DRQV2[name][frames]
+    mean = sum(theirs) / len(theirs)
+    levels = [Level(name="DrQ-v2", value=mean, low=min(theirs), high=max(theirs), style="base")]
+    label = f"{name}: return; brown: DrQ-v2 at {frames:,}"
+    return _placed(
+        label, line_chart(curves, label=label, x_label="1,000 frames", levels=levels, y_range=(0.0, 1000.0), size=PANEL)
+    )
+
+
+def _success(name: str, results: Sequence[Result]) -> str:
+    """Draw success over minutes, and that of cloning alone."""
     curves = [
         Series(
             name=f"seed {result['seed']}",
@@ -70,5 +94,9 @@ def _panel(name: str, results: Sequence[Result]) -> str:
         levels.append(Level(name="cloning", value=mean, low=min(cloned), high=max(cloned), style="base"))
     label = f"{name}, {results[0]['demos']} demonstrations"
     chart = line_chart(curves, label=label, x_label="min", levels=levels, y_range=(0.0, 1.0), percent=True, size=PANEL)
+    return _placed(label, chart)
+
+
+def _placed(label: str, chart: str) -> str:
     inner = chart.replace("<svg ", f'<svg y="{TITLE - 6}" width="{PANEL[0]}" height="{PANEL[1]}" ', 1)
     return f'<text class="title" x="4" y="14">{escape(label)}</text>{inner}'
