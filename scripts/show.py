@@ -28,6 +28,6 @@ def _show_task(argv: Sequence[str]) -> int:
 
     cfg: ShowConfig = config.compose("show", argv)
     print(task_card(cfg.env, cfg.episodes, Path(cfg.results)))
-    name = config.choices(cfg)["env"]
+    name = config.choices(cfg)["env"].replace("/", "_")
     print(f"frames: {task_sheet(cfg.env, Path(cfg.out) / f'{name}.png')}")
     return 0

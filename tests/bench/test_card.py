@@ -29,6 +29,14 @@ def test_the_sheet_has_a_row_of_starts_and_of_moments_for_each_camera(tmp_path):
     assert sheet.height // rows > FRAME
 
 
+def test_a_simulation_that_is_not_ours_has_a_card_too(tmp_path, capsys):
+    assert main(["env=dm_control", "env.task=reacher-easy", f"out={tmp_path}"]) == 0
+    out = capsys.readouterr().out
+    for part in ("## reacher-easy", "2 values", "`pixels/fixed` (84, 84, 3)", "50 Hz, at most 1000 steps"):
+        assert part in out
+    assert Image.open(tmp_path / "dm_control.png").height > RESETS // MOMENTS * FRAME
+
+
 def test_the_command_prints_the_card_and_writes_the_sheet(tmp_path, capsys):
     assert main(["env=reach", "episodes=2", f"out={tmp_path}", "env.image_size=32"]) == 0
     assert "## reach" in capsys.readouterr().out
