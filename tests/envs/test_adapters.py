@@ -15,6 +15,7 @@ from robolearn.core.types import SUCCESS
 from robolearn.envs.adapters.adapted import AdaptedEnv
 from robolearn.envs.adapters.bounds import ActionBounds
 from robolearn.envs.adapters.config import DmControlConfig, GymnasiumConfig, RobosuiteConfig
+from robolearn.envs.adapters.robosuite import orientation_error
 from robolearn.envs.adapters.seeding import seeded
 from robolearn.envs.build import build_env, make_expert
 
@@ -82,6 +83,15 @@ def test_robosuites_quaternions_come_out_with_w_first():
     assert max(abs(x), abs(y)) < 1e-3  # it stands on the table: turned about z only
     assert w**2 + z**2 == pytest.approx(1.0, abs=1e-4)
     env.close()
+
+
+def test_the_faster_orientation_error_is_robosuites_own_to_the_bit():
+    from robosuite.utils.control_utils import orientation_error as theirs
+
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        desired, current = (np.linalg.qr(rng.normal(size=(3, 3)))[0] for _ in range(2))
+        np.testing.assert_array_equal(orientation_error(desired, current), theirs(desired, current))
 
 
 @pytest.mark.parametrize(("task", "most"), [("Lift", 60), ("PickPlaceCan", 200)])
