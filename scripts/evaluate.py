@@ -15,7 +15,8 @@ def main(argv: Sequence[str]) -> int:
         evaluation = assembly.evaluate_run(cfg, lambda _: advance())
     summary = evaluation.summary()
     low, high = summary["wilson_low"], summary["wilson_high"]
-    print(f"success {summary['success']:.3f} [{low:.3f}, {high:.3f}] over {evaluation.episodes} episodes")
+    figures = f"success {summary['success']:.3f} [{low:.3f}, {high:.3f}], return {summary['return']:.4g}"
+    print(f"{figures} over {evaluation.episodes} episodes")
     if cfg.subgoal_steps:
         with progress_bar("subgoals", cfg.episodes) as advance:
             subgoals = assembly.subgoals_of_run(cfg, advance)
