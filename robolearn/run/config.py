@@ -111,6 +111,11 @@ class EvaluateConfig:
     """States in which the critics of the last checkpoint are held against Monte-Carlo returns; 0 for none."""
     threads: int = 2
 
+    def __post_init__(self) -> None:
+        self.change = list(self.change)
+        if min(self.episodes, self.envs, self.threads) < 1:
+            raise ConfigError("evaluate", expected="1 episode, env and thread or more", got=self)
+
 
 @dataclass(kw_only=True, slots=True)
 class RecordConfig:
