@@ -210,7 +210,8 @@ def import_robosuite() -> ModuleType:
     logging.getLogger("robosuite_logs").disabled = True  # it greets with hints about packages that nobody asked for
     suite = importlib.import_module("robosuite")
     if os.environ.get("NUMBA_DISABLE_JIT") == "1":
-        importlib.import_module("robosuite.controllers.parts.arm.osc").orientation_error = orientation_error
+        controller: Any = importlib.import_module("robosuite.controllers.parts.arm.osc")
+        controller.orientation_error = orientation_error
     return suite
 
 
