@@ -1,5 +1,6 @@
 """Snapshots of an env: set-points, counters and random generators as plain arrays."""
 
+import abc
 from collections.abc import Mapping
 
 import numpy as np
@@ -15,16 +16,20 @@ _MODES = tuple(CommandMode)
 _WORD = 2**64
 
 
-class Snapshotted:
+class Snapshotted(abc.ABC):
     """Something with `save` and `restore`, which are one attribute as well: `set_attr` of a vector env can put a state back."""
 
+    @abc.abstractmethod
     def save(self) -> Saved:
         """Return the state as plain arrays."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def restore(self, saved: Mapping[str, Mapping[str, NDArray[np.generic]]]) -> None:
-        """Put back what `save` returned."""
-        raise NotImplementedError
+        """Put back what `save` returned.
+
+        Raises:
+            SpecError: If a part is missing.
+        """
 
     @property
     def snapshot(self) -> Saved:

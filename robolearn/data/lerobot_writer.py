@@ -23,7 +23,7 @@ from robolearn.core.specs import EnvSpec
 from robolearn.core.types import Array, Step
 from robolearn.data import lerobot as layout
 from robolearn.data.stats import RunningStats
-from robolearn.data.writer import episode_columns
+from robolearn.data.writer import episode_columns, write_all
 
 KEYFRAME_EVERY = 2
 """Frames; any one can be decoded without many others."""
@@ -327,15 +327,7 @@ def write_lerobot(
         SpecError: If an episode differs from `spec`.
         DataError: If `path` exists, no episode came, or the disk is full.
     """
-    writer = LeRobotWriter(path, spec, task=task)
-    with writer:
-        for episode in episodes:
-            writer.add(episode)
-            if progress:
-                progress(writer.episodes)
-    if writer.published is None:
-        raise DataError(str(path), expected="at least one episode", got="none")
-    return writer.published
+    return write_all(LeRobotWriter(path, spec, task=task), episodes, progress)
 
 
 def _arrow(columns: Mapping[str, NDArray[Any]]) -> pa.Table:

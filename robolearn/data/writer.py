@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self, cast
+from typing import Protocol, Self, cast
 
 import h5py
 import numpy as np
@@ -183,14 +183,43 @@ def write_demos(
         SpecError: If an episode differs from `spec`.
         DataError: If `path` exists, no episode came, or the disk is full.
     """
-    writer = DemoWriter(path, spec, env=env, overwrite=overwrite)
+    return write_all(DemoWriter(path, spec, env=env, overwrite=overwrite), episodes, progress)
+
+
+class EpisodeWriter(Protocol):
+    """Takes episodes one by one, and publishes them when its block ends."""
+
+    path: Path
+    episodes: int
+    published: Path | None
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def add(self, episode: Sequence[Step]) -> None:
+        """Append one finished episode."""
+        ...
+
+
+def write_all(
+    writer: EpisodeWriter, episodes: Iterable[Sequence[Step]], progress: Callable[[int], None] | None = None
+) -> Path:
+    """Write all `episodes` and return where they were published.
+
+    Raises:
+        SpecError: If an episode differs from the writer's spec.
+        DataError: If no episode came, or the disk is full.
+    """
     with writer:
         for episode in episodes:
             writer.add(episode)
             if progress:
                 progress(writer.episodes)
     if writer.published is None:
-        raise DataError(str(path), expected="at least one episode", got="none")
+        raise DataError(str(writer.path), expected="at least one episode", got="none")
     return writer.published
 
 
