@@ -75,6 +75,9 @@ class WrappersConfig:
 class EnvConfig:
     """Any env, of ours or of others."""
 
+    nudge: ClassVar[float] = 0.3
+    """Chance, at each step, of a nudge while its scripted expert demonstrates, where nothing else is said: as many as it gets over."""
+
     cameras: list[str] = field(default_factory=lambda: ["front", "wrist"])
     image_size: int = 64
     """Pixels a side."""

@@ -147,19 +147,20 @@ def record(
     cfg: EnvConfig,
     count: int,
     seed: int,
-    nudge: float,
+    nudge: float | None,
     on_episode: Callable[[bool, int], None] | None = None,
     *,
     states: bool = False,
 ) -> list[Episode]:
-    """Record `count` successful episodes of the task's scripted expert, nudged with a chance of `nudge` a step.
+    """Record `count` successful episodes of the task's scripted expert, nudged with a chance of `nudge` a step (None: the task's usual).
 
     With `states`, the states of the simulation are recorded as well, if it has any.
     """
     env = make_env(cfg)
     try:
         spec: EnvSpec = env.get_wrapper_attr("env_spec")
-        nudges = partial(Nudges, spec.action, nudge) if nudge > 0.0 else None
+        chance = cfg.nudge if nudge is None else nudge
+        nudges = partial(Nudges, spec.action, chance) if chance > 0.0 else None
         state = state_of(env) if states else None
         return collect_demos(env, lambda rng: make_expert(env, rng), count, seed, nudges, on_episode, state)
     finally:

@@ -1,7 +1,7 @@
 """Configurations of simulations that are not ours; importing this needs none of them."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from robolearn.core.errors import ConfigError
 from robolearn.envs.config import EnvConfig, one_of
@@ -41,6 +41,9 @@ class LibraryConfig(AdapterConfig):
 @dataclass(kw_only=True, slots=True)
 class RobosuiteConfig(LibraryConfig):
     """A task of robosuite 1.5 (Zhu et al., arXiv:2009.12293)."""
+
+    nudge: ClassVar[float] = 0.03
+    """An action is worth up to 5 cm and half a radian, so that nudges lead far off."""
 
     task: str = "Lift"
     robots: list[str] = field(default_factory=list)

@@ -33,6 +33,8 @@ OPEN = 0.95
 class TwoArmConfig(TaskConfig):
     """A task for two arms, 7 action values each."""
 
+    nudge: ClassVar[float] = 0.05
+    """A nudged hand pulls at what the other one holds."""
     known_cameras: ClassVar[tuple[str, ...]] = ("front", "left_wrist", "right_wrist")
     cameras: list[str] = field(default_factory=lambda: ["left_wrist", "right_wrist"])
     action: str = "xyz_rotation_gripper"

@@ -61,13 +61,13 @@ SETTINGS = {
     "peg_1mm": _suite("peg", 900.0, "env.frame=tool", "env.clearance=0.001"),
     "lift": Setting(("env=lift", "experiment=two_arms"), 1200.0, 3),
     "handover": Setting(("env=handover", "experiment=two_arms"), 1200.0, 3),
-    "robosuite_lift": Setting(("experiment=robosuite",), 1200.0, 1),
+    "robosuite_lift": Setting(("env=robosuite/lift", "demos.count=20"), 1200.0, 1),
     "cartpole_swingup": Setting(("experiment=dm_control", "env.task=cartpole-swingup"), 3600.0, 1),
     "reacher_easy": Setting(("experiment=dm_control", "env.task=reacher-easy"), 3600.0, 1),
 }
 """`easy` and `default`: pick-cube from 5 demonstrations; `rlpd`: 20 demonstrations, no cloning phase, encoder trained end to
 end. Then the task suite: 5 demonstrations where cloning nearly does (drawer, lever), else 20. Then other people's: robosuite's
-Lift in the same way, and two tasks of dm_control from pixels and dense rewards alone, of which only returns are of interest."""
+Lift with pick-cube's recipe, and two tasks of dm_control from pixels and dense rewards alone, of which only returns are of interest."""
 
 
 def bench_learn(cfg: BenchConfig) -> dict[str, object]:

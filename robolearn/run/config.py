@@ -16,9 +16,9 @@ class DemosConfig:
     """How many successful episodes to use; 0 for none."""
     path: str | None = None
     """A demonstration file of ours or of robomimic, or a LeRobot dataset; None records them from the task's scripted expert."""
-    nudge: float = 0.3
-    """Chance, at each step, that the expert is nudged off its way for a few steps; its intention is what is cloned.
-    Demonstrations from a file are as disturbed as they were recorded."""
+    nudge: float | None = None
+    """Chance, at each step, that the expert is nudged off its way for a few steps, its intention being what is cloned; None for what suits
+    the task. Demonstrations from a file are as disturbed as they were recorded."""
 
     def __post_init__(self) -> None:
         if self.count < 0:
@@ -124,7 +124,7 @@ class RecordConfig:
     env: Any = None
     episodes: int = 20
     seed: int = 0
-    nudge: float = 0.3
+    nudge: float | None = None
     """As `demos.nudge` of a training run."""
     out: str = ""
     """File to write, by default `demos/<env>.hdf5`; never overwritten."""
@@ -154,6 +154,6 @@ class ConvertConfig:
                 raise ConfigError(name, expected="a path", got="nothing", fix="robolearn convert source=... out=...")
 
 
-def _check_chance(name: str, chance: float) -> None:
-    if not 0.0 <= chance <= 1.0:
+def _check_chance(name: str, chance: float | None) -> None:
+    if chance is not None and not 0.0 <= chance <= 1.0:
         raise ConfigError(name, expected="a chance in [0, 1]", got=chance)

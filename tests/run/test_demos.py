@@ -7,10 +7,12 @@ from itertools import groupby, pairwise
 import numpy as np
 import pytest
 
+from robolearn import assembly
 from robolearn.core.errors import DataError
 from robolearn.core.specs import ActionKind, ActionPart, ActionSpec
 from robolearn.core.types import INTENDED
 from robolearn.envs.build import build_env, make_expert
+from robolearn.envs.tasks.lift import LiftConfig
 from robolearn.envs.tasks.reach import ReachConfig
 from robolearn.run.demos import Nudges, check_demos, collect_demos, with_intentions
 
@@ -109,3 +111,16 @@ def test_an_expert_that_fails_is_given_up_with_numbers():
 def test_too_few_successes_are_named(episodes):
     with pytest.raises(DataError, match="9 successful demonstrations"):
         check_demos(episodes[0.0], "demos.hdf5", 9)
+
+
+@pytest.mark.parametrize(
+    ("cfg", "usual"), [(ReachConfig(observation="state"), 0.3), (LiftConfig(observation="state"), 0.05)]
+)
+def test_how_often_an_expert_is_nudged_is_up_to_the_task_where_nothing_is_said(cfg, usual):
+    own, said, none = (_executed(assembly.record(cfg, 3, 0, chance)) for chance in (None, usual, 0.0))
+    assert own == said
+    assert own != none
+
+
+def _executed(episodes):
+    return [step.action.tolist() for episode in episodes for step in episode]
