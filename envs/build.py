@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robolearn.core.errors import ConfigError, nearest
+from robolearn.core.protocols import Clock
 from robolearn.core.specs import ActionKind, ActionPart, ActionSpec, Frame
 from robolearn.core.types import Action, Obs
 from robolearn.envs.adapters.adapted import AdaptedEnv, Simulation
@@ -90,7 +91,7 @@ def build_env(cfg: EnvConfig, render_mode: str | None = None) -> RobotEnv | Adap
 
 
 def _task_env(cfg: TaskConfig, render_mode: str | None) -> RobotEnv:
-    robot, task = _robot(cfg), make_task(cfg)
+    robot, task = arm_model(cfg), make_task(cfg)
     world = make_world(cfg, task)
     drivers = {name: SimArm(world, name) for name in task.stands}
     task.bind(world, drivers)
@@ -142,14 +143,14 @@ def make(task: str, render_mode: str | None = None, **fields: Any) -> RobotEnv: 
     return build_env(_config(kinds[f"{task}Config"], fields), render_mode)
 
 
-def make_world(cfg: TaskConfig, task: SimTask) -> World:
-    """Return the world in which `task` takes place.
+def make_world(cfg: TaskConfig, task: SimTask, clock: Clock | None = None) -> World:
+    """Return the world in which `task` takes place, in real time if a clock is given.
 
     Raises:
         ConfigError: If the robot is unknown.
     """
-    arms = dict.fromkeys(task.stands, _robot(cfg))
-    return World(arms, task.scene, period_s=1.0 / cfg.rate_hz, placements=task.stands)
+    arms = dict.fromkeys(task.stands, arm_model(cfg))
+    return World(arms, task.scene, period_s=1.0 / cfg.rate_hz, placements=task.stands, clock=clock)
 
 
 def make_task(cfg: TaskConfig) -> SimTask:
@@ -227,7 +228,12 @@ class _OutwardExpert:
         return action
 
 
-def _robot(cfg: TaskConfig) -> ArmModel:
+def arm_model(cfg: TaskConfig) -> ArmModel:
+    """Return the arm that `cfg` names.
+
+    Raises:
+        ConfigError: If the robot is unknown.
+    """
     robot = ROBOTS.get(cfg.robot)
     if robot is None:
         raise ConfigError("env.robot", expected="a known robot", got=f"'{cfg.robot}'", fix=nearest(cfg.robot, ROBOTS))

@@ -34,7 +34,11 @@ def make_env(cfg: EnvConfig, render_mode: str | None = None) -> gym.Env[Obs, Act
     Raises:
         ConfigError: As `build_env`, or if a wrapper does not fit.
     """
-    env: gym.Env[Obs, Action] = _dressed(build_env(cfg, render_mode), cfg)
+    return wrapped(_dressed(build_env(cfg, render_mode), cfg), cfg)
+
+
+def wrapped(env: gym.Env[Obs, Action], cfg: EnvConfig) -> gym.Env[Obs, Action]:
+    """Return `env` with the wrappers around it that change how it is acted in and what is observed."""
     wanted = cfg.wrappers
     for camera, (top, left, height, width) in wanted.crop.items():
         env = Reframe(env, camera, cfg.image_size, (top, left, height, width))

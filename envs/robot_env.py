@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
 
-from robolearn.core.errors import ConfigError, DriverError, SpecError, nearest
+from robolearn.core.errors import ConfigError, DriverError, SpecError, StaleFrameError, nearest
 from robolearn.core.protocols import CameraDriver, Clock, Event, RobotDriver, Snapshot, StepContext, Task
-from robolearn.core.robot import CommandMode, RobotCommand, RobotState
+from robolearn.core.robot import CommandMode, Frame, RobotCommand, RobotState
 from robolearn.core.specs import ActionSpec, ArraySpec, EnvSpec
 from robolearn.core.types import (
     CLIPPED,
@@ -33,6 +33,8 @@ from robolearn.envs.snapshot import Arrays, Saved, Snapshotted, load_rng, load_s
 Info = dict[str, Any]
 FAULTS = "faults"
 LIMITS = "limits"
+STALE = "stale"
+STALE_FRAMES = ("stop", "truncate", "hold")
 _DEVICE_FAULT = ".driver:"
 """A fault that a device reports by itself is nobody's doing: it truncates. Any other ends the episode for good."""
 _RANGE_SLACK = 1e-6
@@ -59,7 +61,9 @@ class RobotEnv(Snapshotted, gym.Env[Obs, Action]):
         clock: Paces the steps.
         max_steps: Steps after which an episode is truncated.
         proprio: Names of `robolearn.envs.proprio.FEATURES` to observe of every arm.
-        max_frame_age_s: Older frames raise `StaleFrameError`.
+        max_frame_age_s: Older frames are stale.
+        stale_frames: What a stale frame leads to: `stop` stops the arms and raises `StaleFrameError`; `truncate` ends the episode with the last
+            good frame; `hold` goes on with it. The last two name the camera in `info["stale"]`.
         command_valid_s: After this long without a new command an arm stops by itself; None for five periods.
         snapshots: Further parts whose state belongs to the env (a simulated world), by name.
         renderer: Returns an image (H, W, 3) for people; without one `render` shows the first camera.
@@ -82,6 +86,7 @@ class RobotEnv(Snapshotted, gym.Env[Obs, Action]):
         max_steps: int,
         proprio: Sequence[str] = ("position", "yaw", "gripper"),
         max_frame_age_s: float = 0.5,
+        stale_frames: str = "stop",
         command_valid_s: float | None = None,
         snapshots: Mapping[str, Snapshot[Arrays]] | None = None,
         renderer: Callable[[], NDArray[np.uint8]] | None = None,
@@ -96,7 +101,11 @@ class RobotEnv(Snapshotted, gym.Env[Obs, Action]):
         self._proprio = {
             name: Proprioception(proprio, arm.spec, self._codec.modes.get(name)) for name, arm in arms.items()
         }
-        self._max_frame_age_s = max_frame_age_s
+        if stale_frames not in STALE_FRAMES:
+            fix = nearest(stale_frames, STALE_FRAMES)
+            raise ConfigError("stale_frames", expected="a known policy", got=f"'{stale_frames}'", fix=fix)
+        self._max_frame_age_s, self._stale_frames = max_frame_age_s, stale_frames
+        self._frames: dict[str, Frame] = {}
         self._valid_s = 5.0 * clock.period_s if command_valid_s is None else command_valid_s
         self._snapshots = dict(snapshots or {})
         self._renderer = renderer
@@ -204,7 +213,10 @@ class RobotEnv(Snapshotted, gym.Env[Obs, Action]):
         info[SUCCESS] = outcome.success
         info[REWARD_TERMS] = dict(outcome.terms)
         terminated = outcome.terminated or any(_DEVICE_FAULT not in fault for fault in info[FAULTS])
-        cut = outcome.truncated or self._step >= self.env_spec.max_steps or bool(info[FAULTS])
+        blind = bool(info[STALE]) and self._stale_frames == "truncate"
+        if blind:
+            self._stop()
+        cut = outcome.truncated or self._step >= self.env_spec.max_steps or bool(info[FAULTS]) or blind
         truncated = cut and not terminated
         return obs, float(outcome.reward), terminated, truncated, info
 
@@ -249,9 +261,12 @@ class RobotEnv(Snapshotted, gym.Env[Obs, Action]):
         info[LIMITS] = tuple(f"{n}.{x}" for n, state in states.items() if state.applied for x in state.applied.clipped)
         info[FAULTS] = tuple(f"{n}.{fault}" for n, state in states.items() for fault in state.faults)
         if info[FAULTS]:
-            for arm in self.arms.values():
-                arm.stop()
+            self._stop()
         return executed
+
+    def _stop(self) -> None:
+        for arm in self.arms.values():
+            arm.stop()
 
     def observe(self) -> Obs:
         """Return a fresh observation without stepping, as after `restore`."""
@@ -261,8 +276,9 @@ class RobotEnv(Snapshotted, gym.Env[Obs, Action]):
         self._states = states
         obs: Obs = {}
         now_ns, clock_id = self.clock.now_ns(), self.clock.clock_id
-        for name, camera in self.cameras.items():
-            frame = camera.latest(self._max_frame_age_s)
+        info[STALE] = ()
+        for name in self.cameras:
+            frame = self._look(name, info)
             obs[PIXELS + name] = frame.pixels
             if frame.clock_id == clock_id:
                 info[f"age/{name}_s"] = (now_ns - frame.stamp_ns) * 1e-9
@@ -274,6 +290,18 @@ class RobotEnv(Snapshotted, gym.Env[Obs, Action]):
         for key, value in self.task.state().items():
             obs[key] = np.asarray(value, np.float32)
         return obs
+
+    def _look(self, name: str, info: Info) -> Frame:
+        """Return what a camera sees, or saw last, as the policy for stale frames has it."""
+        try:
+            self._frames[name] = self.cameras[name].latest(self._max_frame_age_s)
+        except StaleFrameError:
+            if self._stale_frames == "stop" or name not in self._frames:
+                self._stop()
+                raise
+            info[STALE] += (name,)
+            return replace(self._frames[name], pixels=self._frames[name].pixels.copy())
+        return self._frames[name]
 
     def _measured(self, name: str, state: RobotState) -> SetPoint:
         """Return the set-point that keeps an arm where it is."""

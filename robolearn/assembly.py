@@ -10,23 +10,32 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
+
 from robolearn import checkpoint, config
 from robolearn.agents.config import AgentConfig
+from robolearn.core.clock import WallClock
 from robolearn.core.errors import ConfigError
 from robolearn.core.mirror import Mirror
 from robolearn.core.protocols import ActionValues, Agent
 from robolearn.core.rng import spawn
 from robolearn.core.specs import ArraySpec, EnvSpec
-from robolearn.core.types import INTENDED
+from robolearn.core.types import INTENDED, Action, Obs
 from robolearn.data import DemoSource, contact_sheet, open_demos, rerender, write_demos
 from robolearn.envs.build import build_env, make_expert
-from robolearn.envs.config import EnvConfig
+from robolearn.envs.config import EnvConfig, TaskConfig
 from robolearn.envs.dress import make_env, make_vector_env, recall, state_of
+from robolearn.envs.remote import make_twin, remote_env
+from robolearn.hardware.bridge.client import BridgeClient, RemoteRobot, RemoteScene
+from robolearn.hardware.bridge.server import RobotServer
+from robolearn.hardware.cameras.client import RemoteCamera
+from robolearn.hardware.config import DeployConfig, RobotServerConfig, TwinConfig
 from robolearn.log.info import run_info
 from robolearn.log.sinks import JsonlSink, TensorBoardSink
 from robolearn.nn.memory import keep_freed_memory
 from robolearn.replay import Replay
 from robolearn.run.config import ConvertConfig, EvaluateConfig, RecordConfig, TrainConfig
+from robolearn.run.deploy import deploy
 from robolearn.run.demos import Episode, Nudges, check_demos, collect_demos
 from robolearn.run.directory import RunDirectory, write_json
 from robolearn.run.evaluate import Evaluation, evaluate
@@ -260,6 +269,61 @@ def critic_of_run(cfg: EvaluateConfig, on_state: Callable[[], None] = lambda: No
         return critic_bias(env, agent, agent, seeds, spawn(0), per_episode=STATES_PER_EPISODE, on_state=on_state)
     finally:
         env.close()
+
+
+def make_robot_server(cfg: RobotServerConfig) -> RobotServer:
+    """Build the server of the robot that `cfg` describes.
+
+    Raises:
+        ConfigError: If nothing is known for the class of `cfg.robot`, or an address cannot be bound to.
+    """
+    match cfg.robot:
+        case TwinConfig():
+            twin = make_twin(cfg.env, cfg.robot.camera_hz)
+            return RobotServer(twin.arms, twin.clock, cfg.server, twin.scene, twin.cameras)
+        case _:
+            raise ConfigError("robot", expected="twin", got=type(cfg.robot).__name__)
+
+
+def deploy_run(cfg: DeployConfig, on_episode: Callable[[EpisodeEnd], None] | None = None) -> dict[str, float]:
+    """Run the policy of a run on the robot behind a bridge; return success and timing.
+
+    Raises:
+        ConfigError: If there is no such run.
+        CheckpointError: If its policy is damaged.
+        SpecError: If the robot does not observe or act as the policy was trained to.
+        CommandTimeoutError: If no robot server answers.
+    """
+    import torch
+
+    torch.set_num_threads(cfg.threads)
+    run = RunDirectory.existing(Path(cfg.run))
+    trained = config.load(run.config, TrainConfig)
+    bundle = checkpoint.load_bundle(run.policy)
+    with closing_all() as closing:
+        client = closing(BridgeClient(cfg.client))
+        env = closing(make_remote_env(trained.env, client))
+        bundle.spec.require_same(env.get_wrapper_attr("env_spec"), f"policy of {run.path}")
+        agent = make_agent(trained.agent, bundle.spec, trained.seed)
+        agent.load_policy_state(bundle.state)
+        seeds = range(cfg.first_seed, cfg.first_seed + cfg.episodes)
+        return deploy(agent, env, seeds, on_episode)
+
+
+def make_remote_env(cfg: TaskConfig, client: BridgeClient) -> gym.Env[Obs, Action]:
+    """Build the env of a task over the arms and cameras behind a bridge, with the wrappers that the task has in simulation.
+
+    Raises:
+        ConfigError: If the server lacks a camera, or is no twin.
+    """
+    cameras = {name: RemoteCamera.of(client, name) for name in (() if cfg.observation == "state" else cfg.cameras)}
+    return remote_env(
+        cfg,
+        {name: RemoteRobot(client, name) for name in client.welcome.arms},
+        cameras,
+        RemoteScene(client),
+        WallClock(1.0 / cfg.rate_hz),
+    )
 
 
 def resumed_config(cfg: TrainConfig, overrides: Sequence[str]) -> TrainConfig:

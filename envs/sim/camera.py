@@ -19,19 +19,23 @@ class SimCamera:
         height: Pixels.
         width: Pixels.
         profile: `cheap` or `pretty`.
+        rate_hz: At which it is said to take pictures; by default once in a control period.
 
     Raises:
         ConfigError: If the camera is unknown or the size unusable.
     """
 
-    def __init__(self, world: World, name: str, height: int, width: int, profile: str = "cheap") -> None:
+    def __init__(
+        self, world: World, name: str, height: int, width: int, profile: str = "cheap", rate_hz: float | None = None
+    ) -> None:
         world.camera_id(name)
         if height not in SIZES or width not in SIZES:
             limits = f"{SIZES.start} to {SIZES.stop - 1} pixels a side"
             raise ConfigError(f"camera '{name}'", expected=limits, got=f"{height} x {width}")
         self._world = world
         self._profile = profile
-        self._spec = CameraSpec(name=name, height=height, width=width, rate_hz=1.0 / world.clock.period_s)
+        rate_hz = 1.0 / world.clock.period_s if rate_hz is None else rate_hz
+        self._spec = CameraSpec(name=name, height=height, width=width, rate_hz=rate_hz)
         self._seq = 0
 
     @property

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from robolearn.core.clock import SimClock
 from robolearn.core.errors import ConfigError, DriverError, SpecError, nearest
 from robolearn.core.geometry import Pose, Vector
+from robolearn.core.protocols import Clock
 from robolearn.envs.sim.model import ArmModel, Placement, Scene, compile_world
 from robolearn.envs.sim.render import PROFILES, Renderer
 from robolearn.envs.sim.stage import Stage
@@ -30,6 +31,7 @@ class World:
         scene: Adds what surrounds the arms.
         period_s: Control period; what one `clock.wait()` simulates.
         placements: Where the bases stand; the origin where not named.
+        clock: Of a twin, which runs in real time; by default one that simulates whenever it is waited for.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class World:
         *,
         period_s: float,
         placements: Mapping[str, Placement] | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.arms = dict(arms)
         self.ticks = math.ceil(period_s / TICK_S - 1e-6)
@@ -49,7 +52,7 @@ class World:
         self.data = mujoco.MjData(self.model)
         self.stage = Stage(model=self.model, data=self.data)
         """How it looks."""
-        self.clock = SimClock(period_s, self.advance)
+        self.clock: Clock = SimClock(period_s, self.advance) if clock is None else clock
         self.cameras = self._camera_ids()
         self._bodies = {self.model.body(i).name: i for i in range(self.model.nbody)}
         self._geoms = {self.model.geom(i).name: i for i in range(self.model.ngeom) if self.model.geom(i).name}

@@ -145,18 +145,26 @@ class SupervisedRobot:
         """
         self._refuse_if_faulty("a reset")
         wanted = np.array(self._spec.q_home if q is None else q, np.float64)
-        where = f"reset of arm '{self._spec.name}'"
-        if wanted.shape != (len(self._spec.joint_names),) or not np.isfinite(wanted).all():
-            raise SpecError(where, expected=f"{len(self._spec.joint_names)} finite joint angles", got=wanted.tolist())
-        for joint in self._joints.out_of_range(wanted):
-            raise SpecError(
-                f"{where}, joint '{self._spec.joint_names[joint]}'",
-                expected="an angle in [{:.4f}, {:.4f}] rad".format(*self._joints.allowed(joint)),
-                got=f"{wanted[joint]:.4f}",
-            )
+        self.require_reachable(wanted)
         self._forget()
         self._driver.reset(wanted)
         self._forget()
+
+    def require_reachable(self, q: NDArray[np.float64]) -> None:
+        """Check that a joint configuration (n,) rad may be gone to.
+
+        Raises:
+            SpecError: If it is not finite, has another shape, or is outside of the joint limits.
+        """
+        where = f"reset of arm '{self._spec.name}'"
+        if q.shape != (len(self._spec.joint_names),) or not np.isfinite(q).all():
+            raise SpecError(where, expected=f"{len(self._spec.joint_names)} finite joint angles", got=q.tolist())
+        for joint in self._joints.out_of_range(q):
+            raise SpecError(
+                f"{where}, joint '{self._spec.joint_names[joint]}'",
+                expected="an angle in [{:.4f}, {:.4f}] rad".format(*self._joints.allowed(joint)),
+                got=f"{q[joint]:.4f}",
+            )
 
     def reset_faults(self) -> None:
         """Clear all latched faults; a cause that persists latches again at the next state or command."""

@@ -1,0 +1,79 @@
+"""The surroundings of a twin: a simulated world that runs in real time behind the server code of a real arm."""
+
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+from gymnasium.utils.seeding import np_random
+
+from robolearn.core.clock import WallClock
+from robolearn.core.geometry import Vector
+from robolearn.envs.tasks.base import SimTask
+from robolearn.safety import SupervisedRobot
+
+MOST_S = 0.1
+"""A world that has fallen behind by more than this skips the rest: nobody can catch up with real time for ever."""
+
+
+class Drivable(Protocol):
+    """What a twin asks of whoever owns an arm."""
+
+    robot: SupervisedRobot
+
+    @property
+    def busy(self) -> bool:
+        """Return whether a reset is under way."""
+        ...
+
+    def reset(self, q: Vector | None, gripper: float | None = None) -> None:
+        """Begin to drive to a joint configuration (n,) rad, home without one, with a gripper opening in [0, 1]."""
+        ...
+
+
+class TwinScene:
+    """Simulates a task in real time, and sets its episodes up without moving an arm otherwise than its limits allow.
+
+    Args:
+        task: Bound to a world whose clock is `clock`.
+        clock: Real time.
+    """
+
+    def __init__(self, task: SimTask, clock: WallClock) -> None:
+        self._task, self._clock = task, clock
+        self._then_ns = clock.now_ns()
+        self._setting_up: Iterator[None] = iter(())
+
+    def begin(self, seed: int, desks: Mapping[str, Drivable]) -> None:
+        """Start to set up the episode of a seed: arms go home, things are put where they start, arms go to their start."""
+        self._setting_up = self._set_up(seed, desks)
+
+    def ready(self) -> bool:
+        """Go on with setting up; return whether all is as it should be."""
+        return next(self._setting_up, self) is self
+
+    def advance(self) -> None:
+        """Simulate the real time since the last call."""
+        now_ns = self._clock.now_ns()
+        self._task.world.advance(min((now_ns - self._then_ns) * 1e-9, MOST_S))
+        self._then_ns = now_ns
+
+    def success(self) -> bool:
+        """Return whether the task is solved now."""
+        return self._task.judge()[0]
+
+    def _set_up(self, seed: int, desks: Mapping[str, Drivable]) -> Iterator[None]:
+        task, (rng, _) = self._task, np_random(seed)
+        for desk in desks.values():
+            desk.robot.reset_faults()
+            desk.reset(None, gripper=1.0)
+        yield from _arrive(desks)
+        task.place(rng, {})
+        task.world.refresh()
+        for name, pose in task.start_poses(rng).items():
+            desks[name].reset(task.arms[name].solve(pose))
+        yield from _arrive(desks)
+        task.begin()
+
+
+def _arrive(desks: Mapping[str, Drivable]) -> Iterator[None]:
+    while any(desk.busy for desk in desks.values()):
+        yield

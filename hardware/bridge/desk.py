@@ -1,0 +1,288 @@
+"""The desk in front of one arm: who may command it, which commands still count, and what happens when none come any more."""
+
+import itertools
+import logging
+import math
+import secrets
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from robolearn.core.errors import ConfigError, DriverError, RobolearnError, SpecError
+from robolearn.core.geometry import Vector
+from robolearn.core.protocols import Clock
+from robolearn.core.robot import CommandMode, RobotCommand
+from robolearn.safety import SupervisedRobot
+from robolearn.wire.messages import ArmState, Command
+from robolearn.wire.states import to_command, to_message
+
+WATCHDOG, LET_GO, ASKED, FAULT = "watchdog", "released", "asked", "fault"
+"""What may have stopped an arm: no command in time, its holder gave it back, somebody asked, a latched fault."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True, slots=True)
+class DeskConfig:
+    """How long a client may be silent."""
+
+    lease_s: float = 2.0
+    """A holder that is not heard of for this long loses its lease to whoever asks next."""
+    future_s: float = 0.1
+    """A command may claim to have been sent this much later than now: clocks of two machines never agree exactly."""
+    homing_speed: float = 0.25
+    """Share of a joint's top speed at which resets are driven."""
+
+    def __post_init__(self) -> None:
+        if not (self.lease_s > 0.0 and self.future_s >= 0.0 and 0.0 < self.homing_speed <= 1.0):
+            raise ConfigError("desk", expected="lease_s > 0, future_s >= 0, homing_speed in (0, 1]", got=self)
+
+
+@dataclass(slots=True)
+class Lease:
+    """The right to command an arm."""
+
+    client: bytes
+    name: str
+    number: int
+    heard_ns: int
+
+
+class ArmDesk:
+    """Takes commands for one supervised arm, and keeps it safe from those who send none, late ones, or somebody else's.
+
+    Every refused command is counted by its reason: `session`, `lease`, `seq`, `late`, `early`, `busy` (a reset is under way), and the supervisor's own,
+    such as `non_finite`, which latch. An arm whose commands stop coming is stopped once the last one has expired; it
+    then says `stopped_by: watchdog` until the next command.
+
+    Args:
+        robot: Supervised, and entered; nothing else commands it.
+        clock: Of the server; the supervisor's own.
+        session: Of the server.
+        cfg: Patience.
+    """
+
+    def __init__(self, robot: SupervisedRobot, clock: Clock, session: int, cfg: DeskConfig) -> None:
+        self.robot = robot
+        self._clock, self._session, self._cfg = clock, session, cfg
+        self._lease: Lease | None = None
+        self._rejected: Counter[str] = Counter()
+        self._stopped_by = ""
+        self._seq = -1
+        self._accepted_ns: int | None = None
+        self._expiry_ns: int | None = None
+        """When the last accepted command stops counting; None while nothing moves."""
+        self._homing: Homing | None = None
+
+    @property
+    def stopped_by(self) -> str:
+        """Return what brought the arm to rest; empty while it follows commands, and after a reset that went well."""
+        return self._stopped_by
+
+    @property
+    def busy(self) -> bool:
+        """Return whether a reset is under way."""
+        return self._homing is not None
+
+    def acquire(self, client: bytes, name: str) -> int:
+        """Return the number of a new lease.
+
+        Raises:
+            DriverError: If another client holds the arm, and has been heard of lately.
+        """
+        now_ns, held = self._clock.now_ns(), self._lease
+        if held is not None and held.client != client and now_ns - held.heard_ns <= self._cfg.lease_s * 1e9:
+            raise DriverError(
+                f"arm '{self.robot.spec.name}'",
+                expected="nobody who commands it",
+                got=f"'{held.name}'",
+                fix="stop that client, or wait until it has been silent for lease_s",
+            )
+        if held is not None:
+            self.stop(LET_GO)
+        self._lease = Lease(client, name, secrets.randbits(62), now_ns)
+        self._seq = -1
+        _log.info("arm '%s' is commanded by '%s'", self.robot.spec.name, name)
+        return self._lease.number
+
+    def release(self, client: bytes, lease: int) -> None:
+        """Give an arm back; it comes to rest.
+
+        Raises:
+            DriverError: If the client does not hold it.
+        """
+        self.require(client, lease)
+        self.stop(LET_GO)
+        self._lease = None
+
+    def require(self, client: bytes, lease: int) -> None:
+        """Check that a client holds the arm.
+
+        Raises:
+            DriverError: If it does not.
+        """
+        held = self._lease
+        if held is None or held.client != client or held.number != lease:
+            got = "nobody" if held is None else f"'{held.name}'"
+            raise DriverError(f"arm '{self.robot.spec.name}'", expected="its present holder", got=got, fix="acquire it")
+
+    def heard(self, client: bytes) -> None:
+        """Take note that a client is alive."""
+        if self._lease is not None and self._lease.client == client:
+            self._lease.heard_ns = self._clock.now_ns()
+
+    def command(self, client: bytes, command: Command) -> str:
+        """Pass a command on to the supervisor; return why it was refused, or an empty string."""
+        now_ns = self._clock.now_ns()
+        reason = self._refusal(client, command, now_ns)
+        if not reason:
+            reason = self._forward(to_command(command))
+        if reason:
+            self._rejected[reason] += 1
+            return reason
+        self._seq, self._accepted_ns, self._stopped_by = command.seq, now_ns, ""
+        self._expiry_ns = now_ns + round(command.valid_for_s * 1e9)
+        return ""
+
+    def reset(self, q: Vector | None, gripper: float | None = None) -> None:
+        """Begin to drive to a joint configuration (n,) rad, home without one; `tick` goes on with it.
+
+        Args:
+            q: Where to.
+            gripper: Opening in [0, 1] on the way; None leaves it alone.
+
+        Raises:
+            DriverError: If a fault is latched, or the arm takes no joint positions.
+            SpecError: If the configuration is not (n,) finite numbers within the arm's limits.
+        """
+        robot = self.robot
+        if CommandMode.JOINT_POSITION not in robot.spec.modes:
+            robot.reset(q)
+            return
+        if robot.faults:
+            expected, got = "no latched faults", ", ".join(robot.faults)
+            raise DriverError(f"reset of arm '{robot.spec.name}'", expected=expected, got=got, fix="clear_faults first")
+        wanted = np.array(robot.spec.q_home if q is None else q, np.float64)
+        robot.require_reachable(wanted)
+        self._expiry_ns, self._stopped_by = None, ""
+        self._homing = Homing(robot, wanted, gripper, self._cfg.homing_speed, self._clock)
+
+    def stop(self, why: str) -> None:
+        """Bring the arm to rest, and give up any reset."""
+        self._expiry_ns = self._homing = None
+        self._stopped_by = why
+        self.robot.stop()
+
+    def clear_faults(self) -> None:
+        """Clear latched faults."""
+        self.robot.reset_faults()
+
+    def tick(self) -> None:
+        """Do what time brings: stop an arm whose commands have expired, go on with a reset."""
+        now_ns = self._clock.now_ns()
+        if self._expiry_ns is not None and now_ns > self._expiry_ns:
+            _log.warning("arm '%s' stopped: no command in time", self.robot.spec.name)
+            self.stop(WATCHDOG)
+        if self._homing is not None:
+            try:
+                if self._homing.step():
+                    self._homing = None
+                    self.robot.stop()
+            except RobolearnError as error:
+                _log.error("reset given up: %s", error)
+                self.stop(FAULT)
+        if self.robot.faults and (self._expiry_ns is not None or self._stopped_by != FAULT):
+            self._expiry_ns, self._stopped_by = None, FAULT
+
+    def state(self) -> ArmState:
+        """Return the newest state, with what the desk knows."""
+        now_ns = self._clock.now_ns()
+        age_s = math.inf if self._accepted_ns is None else (now_ns - self._accepted_ns) * 1e-9
+        return to_message(
+            self.robot.state(),
+            holder="" if self._lease is None else self._lease.name,
+            stopped_by=self._stopped_by,
+            command_seq=self._seq,
+            command_age_s=age_s,
+            rejected=dict(self._rejected),
+        )
+
+    def _refusal(self, client: bytes, command: Command, now_ns: int) -> str:
+        held, age_s = self._lease, (now_ns - command.sent_ns) * 1e-9
+        if command.session != self._session:
+            return "session"
+        if held is None or held.client != client or held.number != command.lease:
+            return "lease"
+        held.heard_ns = now_ns
+        if command.seq <= self._seq:
+            return "seq"
+        if age_s > command.deadline_s:
+            return "late"
+        if age_s < -self._cfg.future_s:
+            return "early"
+        return "busy" if self.busy else ""
+
+    def _forward(self, command: RobotCommand) -> str:
+        """Give a command to the supervisor; return the first word of what it minds, or an empty string."""
+        try:
+            self.robot.command(command)
+        except (DriverError, SpecError) as error:
+            _log.warning("%s", error)
+            return self.robot.faults[0] if self.robot.faults else "refused"
+        return ""
+
+
+class Homing:
+    """A straight way through joint space, driven through the supervisor like any other motion.
+
+    Args:
+        robot: Supervised.
+        goal: (n,) rad.
+        gripper: Opening in [0, 1], or None.
+        speed: Share of each joint's top speed.
+        clock: Times the way.
+    """
+
+    TOLERANCE = 0.005
+    """rad."""
+    PATIENCE = 3.0
+    """The way may take this many times as long as it should, and a second."""
+
+    def __init__(
+        self, robot: SupervisedRobot, goal: Vector, gripper: float | None, speed: float, clock: Clock
+    ) -> None:
+        self._robot, self._goal, self._gripper, self._clock = robot, goal, gripper, clock
+        self._start = robot.state().q
+        top = speed * np.array(robot.spec.dq_max)
+        self._duration_s = max(float((np.abs(goal - self._start) / top).max()), clock.period_s)
+        self._begun_ns = self._last_ns = clock.now_ns()
+        self._seq = itertools.count()
+
+    def step(self) -> bool:
+        """Send the next waypoint if it is time for one; return whether the arm has arrived.
+
+        Raises:
+            DriverError: If a fault is latched, or the arm does not get there.
+        """
+        now_ns, period_ns = self._clock.now_ns(), round(self._clock.period_s * 1e9)
+        passed_s = (now_ns - self._begun_ns) * 1e-9
+        state = self._robot.state()
+        if passed_s > self._duration_s and float(np.abs(state.q - self._goal).max()) < self.TOLERANCE:
+            return True
+        if passed_s > self.PATIENCE * self._duration_s + 1.0:
+            short = f"{float(np.abs(state.q - self._goal).max()):.3f} rad short after {passed_s:.1f} s"
+            raise DriverError(f"reset of arm '{self._robot.spec.name}'", expected="to get there", got=short)
+        if now_ns - self._last_ns >= period_ns or passed_s == 0.0:
+            self._last_ns = now_ns
+            share = min((passed_s + self._clock.period_s) / self._duration_s, 1.0)
+            target = self._start + (3.0 - 2.0 * share) * share**2 * (self._goal - self._start)
+            self._robot.command(
+                RobotCommand(
+                    mode=CommandMode.JOINT_POSITION,
+                    target=target,
+                    gripper=self._gripper,
+                    valid_for_s=5.0 * self._clock.period_s,
+                    seq=next(self._seq),
+                )
+            )
+        return False

@@ -1,0 +1,1 @@
+"""Cameras: what takes pictures, and the process that publishes them."""

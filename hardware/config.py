@@ -1,0 +1,62 @@
+"""What `robolearn robot_server` takes on its command line."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from robolearn.core.errors import ConfigError
+from robolearn.hardware.bridge.client import ClientConfig
+from robolearn.hardware.bridge.server import ServerConfig
+
+
+@dataclass(kw_only=True, slots=True)
+class TwinConfig:
+    """A simulated robot PC, in real time: the arms, the cameras and the scene of the task `env`."""
+
+    camera_hz: float = 30.0
+    """Of its cameras."""
+
+    def __post_init__(self) -> None:
+        if not 1.0 <= self.camera_hz <= 120.0:
+            raise ConfigError("robot.camera_hz", expected="1 to 120 Hz", got=self.camera_hz)
+
+
+@dataclass(kw_only=True, slots=True)
+class RobotServerConfig:
+    """A robot server."""
+
+    robot: Any = None
+    """What it owns: `twin`."""
+    env: Any = None
+    """The task of a twin."""
+    server: ServerConfig = field(default_factory=ServerConfig)
+
+
+@dataclass(kw_only=True, slots=True)
+class DeployConfig:
+    """A trained policy on a robot."""
+
+    run: str = ""
+    """The run directory."""
+    client: ClientConfig = field(default_factory=lambda: ClientConfig(name="deploy"))
+    episodes: int = 10
+    first_seed: int = 20_000
+    """Of a twin's episodes."""
+    threads: int = 1
+    """Of torch."""
+
+    def __post_init__(self) -> None:
+        if self.episodes < 1:
+            raise ConfigError("episodes", expected="1 or more", got=self.episodes)
+
+
+@dataclass(kw_only=True, slots=True)
+class KeysConfig:
+    """A new pair of keys."""
+
+    name: str = ""
+    """Of whoever is to have them, such as `server` or `workstation`."""
+    folder: str = "keys"
+
+    def __post_init__(self) -> None:
+        if not self.name or "/" in self.name:
+            raise ConfigError("name", expected="a plain name", got=f"'{self.name}'", fix="robolearn keys name=server")

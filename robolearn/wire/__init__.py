@@ -1,0 +1,1 @@
+"""What robots, cameras, actors and learners say to each other, and the sockets over which they say it."""

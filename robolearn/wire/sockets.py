@@ -1,0 +1,208 @@
+"""ZeroMQ sockets with the options that robots need, set before they connect; each belongs to the thread that uses it.
+
+Measured on libzmq 4.3.5 and easy to get wrong: CONFLATE has no effect once a socket is connected, and keeps only the last frame of a message;
+a poll takes a message out of it, which then is what the next `recv` gets, however old; a socket that queues delivers everything as soon as an
+absent peer appears; a high-water mark of 1 is not "newest only".
+"""
+
+import ipaddress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
+
+import zmq
+from zmq.auth.thread import ThreadAuthenticator
+from zmq.utils.monitor import recv_monitor_message
+
+from robolearn.core.errors import ConfigError, WireError
+from robolearn.wire.codec import MAX_ARRAYS, MAX_MESSAGE
+from robolearn.wire.keys import KeyPair, load_public, load_secret
+
+QUEUE = 64
+"""Messages that wait on either side of a reliable socket."""
+BACKLOG = 16
+"""Messages that a publisher keeps for a listener whose machine is stuck; beyond them it drops the newest, not the oldest."""
+_HANDSHAKE_FAILED = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+
+
+@dataclass(kw_only=True, slots=True)
+class SecurityConfig:
+    """Who may talk to whom; keys are made by `robolearn keys`."""
+
+    server_key: str | None = None
+    """Of a server: file with its secret key. Of a client: file with the server's public key."""
+    client_key: str | None = None
+    """Of a client: file with its secret key."""
+    allow: str | None = None
+    """Of a server: folder with the public keys of the clients that it talks to."""
+    insecure: bool = False
+    """Bind where others can reach it without any keys."""
+
+
+@dataclass(slots=True)
+class Sockets:
+    """Makes sockets of one process, and closes them all.
+
+    Args:
+        security: Keys, if any.
+    """
+
+    security: SecurityConfig = field(default_factory=SecurityConfig)
+    context: "zmq.Context[zmq.Socket[bytes]]" = field(default_factory=zmq.Context)
+    _authenticator: ThreadAuthenticator | None = None
+    _open: "list[zmq.Socket[bytes]]" = field(default_factory=list)
+    """Kept, since a socket that nobody refers to closes itself."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def answer(self, endpoint: str) -> "zmq.Socket[bytes]":
+        """Bind a socket that hears every client and can answer each; see `bound_to` for the port that was taken.
+
+        Raises:
+            ConfigError: If others could reach it and it has no keys, or the address is taken.
+        """
+        return self._bind(zmq.ROUTER, endpoint, MAX_MESSAGE)
+
+    def publish(self, endpoint: str) -> "zmq.Socket[bytes]":
+        """Bind a socket whose messages everybody gets who listens, and that waits for nobody.
+
+        Raises:
+            ConfigError: As `answer`.
+        """
+        return self._bind(zmq.PUB, endpoint, MAX_ARRAYS)
+
+    def ask(self, endpoint: str) -> "zmq.Socket[bytes]":
+        """Connect a socket that talks to one server; what is said while there is none is refused, never queued."""
+        socket = self._socket(zmq.DEALER, MAX_MESSAGE)
+        socket.setsockopt(zmq.IMMEDIATE, 1)
+        return self._connect(socket, endpoint)
+
+    def newest(self, endpoint: str) -> "zmq.Socket[bytes]":
+        """Connect a socket that only ever holds the newest message of a publisher; `take_newest` takes it out."""
+        socket = self._socket(zmq.SUB, MAX_ARRAYS)
+        socket.setsockopt(zmq.CONFLATE, 1)
+        socket.setsockopt(zmq.SUBSCRIBE, b"")
+        return self._connect(socket, endpoint)
+
+    def close(self) -> None:
+        """Close every socket at once, whatever they still hold; may be called twice."""
+        if self._authenticator is not None:
+            self._authenticator.stop()
+            self._authenticator = None
+        self.context.destroy(linger=0)  # monitors and whatever else is open as well; `term` would wait for them for ever
+
+    def _socket(self, kind: int, largest: int) -> "zmq.Socket[bytes]":
+        socket = self.context.socket(kind)
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.MAXMSGSIZE, largest)
+        if kind in (zmq.ROUTER, zmq.DEALER):
+            socket.setsockopt(zmq.SNDHWM, QUEUE)
+            socket.setsockopt(zmq.RCVHWM, QUEUE)
+        elif kind == zmq.PUB:
+            socket.setsockopt(zmq.SNDHWM, BACKLOG)
+        self._open.append(socket)
+        return socket
+
+    def _bind(self, kind: int, endpoint: str, largest: int) -> "zmq.Socket[bytes]":
+        secure = self.security.server_key is not None
+        if not (secure or self.security.insecure or is_local(endpoint)):
+            raise ConfigError(
+                f"bind to {endpoint}",
+                expected="keys, since others can reach it",
+                got="none",
+                fix="`robolearn keys` makes them; security.insecure=true goes without",
+            )
+        socket = self._socket(kind, largest)
+        if self.security.server_key is not None:
+            pair = load_secret(Path(self.security.server_key))
+            self._authenticate()
+            socket.curve_secretkey, socket.curve_publickey, socket.curve_server = pair.secret, pair.public, True
+        try:
+            socket.bind(endpoint)
+        except zmq.ZMQError as error:
+            fix = "is another server running?" if error.errno == zmq.EADDRINUSE else ""
+            raise ConfigError(f"bind to {endpoint}", expected="a free address", got=str(error), fix=fix) from error
+        return socket
+
+    def _connect(self, socket: "zmq.Socket[bytes]", endpoint: str) -> "zmq.Socket[bytes]":
+        if self.security.server_key is not None:
+            pair = KeyPair.make() if self.security.client_key is None else load_secret(Path(self.security.client_key))
+            socket.curve_serverkey = load_public(Path(self.security.server_key))
+            socket.curve_secretkey, socket.curve_publickey = pair.secret, pair.public
+        try:
+            socket.connect(endpoint)
+        except zmq.ZMQError as error:
+            raise ConfigError(f"connect to {endpoint}", expected="tcp://host:port", got=str(error)) from error
+        return socket
+
+    def _authenticate(self) -> None:
+        """Refuse every client that is not listed; keys alone would only prove who the server is."""
+        if self._authenticator is not None:
+            return
+        if self.security.allow is None or not Path(self.security.allow).is_dir():
+            expected = "security.allow, a folder with the public keys of its clients"
+            raise ConfigError("a server with keys", expected=expected, got=self.security.allow)
+        self._authenticator = ThreadAuthenticator(self.context)
+        self._authenticator.start()
+        self._authenticator.configure_curve(domain="*", location=self.security.allow)
+
+
+class HandshakeWatch:
+    """Says why a connection does not come about: libzmq itself keeps silent and tries again."""
+
+    def __init__(self, socket: "zmq.Socket[bytes]", endpoint: str) -> None:
+        self._monitor = socket.get_monitor_socket(_HANDSHAKE_FAILED)
+        self._endpoint = endpoint
+
+    def check(self) -> None:
+        """Look at what has happened since the last call; never blocks.
+
+        Raises:
+            WireError: If the other side refused this one's keys, or has others.
+        """
+        while self._monitor.poll(0):
+            event = recv_monitor_message(self._monitor)
+            if int(event["event"]) & _HANDSHAKE_FAILED:
+                raise WireError(
+                    f"connection to {self._endpoint}",
+                    expected="keys that both sides accept",
+                    got="a refused handshake",
+                    fix="is this client's public key in the server's allow folder, and the server's key the right one?",
+                )
+
+
+def take_newest(socket: "zmq.Socket[bytes]") -> bytes | None:
+    """Return the newest message of a publisher, or None if none came since the last call; never blocks."""
+    newest: bytes | None = None
+    while True:
+        try:
+            newest = socket.recv(zmq.NOBLOCK)
+        except zmq.Again:
+            return newest
+
+
+def bound_to(socket: "zmq.Socket[bytes]") -> str:
+    """Return the address of a bound socket, with the port that it was given if it asked for any (`:*`)."""
+    return socket.getsockopt_string(zmq.LAST_ENDPOINT)
+
+
+def is_local(endpoint: str) -> bool:
+    """Return whether only processes of this machine can reach an address.
+
+    >>> [is_local(e) for e in ("tcp://127.0.0.1:5555", "ipc:///tmp/x", "tcp://*:5555", "tcp://192.168.0.2:5555")]
+    [True, True, False, False]
+    """
+    if endpoint.startswith(("ipc://", "inproc://")):
+        return True
+    host = urlsplit(endpoint).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,245 @@
+"""Client and server over real loopback: an arm behind the bridge is a driver like any other, and every failure has a name."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+from fakes import DOWN, FakeArm
+
+from robolearn.core.clock import WallClock
+from robolearn.core.errors import CommandTimeoutError, ConfigError, DriverError, WireError
+from robolearn.core.robot import CommandMode, RobotCommand
+from robolearn.core.specs import ActionKind, ActionPart, ActionSpec
+from robolearn.envs.robot_env import RobotEnv
+from robolearn.hardware.bridge.client import RESTARTED, STALE, BridgeClient, ClientConfig, RemoteRobot, RemoteScene
+from robolearn.hardware.bridge.server import RobotServer, ServerConfig
+from robolearn.safety import SafetyLimits, SupervisedRobot
+
+LIMITS = SafetyLimits(workspace_low=(-1.0, -1.0, -1.0), workspace_high=(1.0, 1.0, 1.0))
+PERIOD_S = 0.05
+
+
+class Surroundings:
+    """Moves a fake arm in real time, and counts how often it was set up."""
+
+    def __init__(self, arm: FakeArm) -> None:
+        self.arm, self.seeds, self.solved = arm, [], False
+        self._then = time.monotonic()
+
+    def begin(self, seed, desks):
+        self.seeds.append(seed)
+        for desk in desks.values():
+            desk.reset(np.array([0.4, 0.1, 0.4]))
+        self._desks = desks
+
+    def ready(self):
+        return not any(desk.busy for desk in self._desks.values())
+
+    def advance(self):
+        now = time.monotonic()
+        if now - self._then >= PERIOD_S:
+            self.arm.advance(now - self._then)
+            self._then = now
+
+    def success(self):
+        return self.solved
+
+
+class ServerThread:
+    """A robot server that runs until it is stopped."""
+
+    def __init__(self, commands="tcp://127.0.0.1:*", states="tcp://127.0.0.1:*", scene=True) -> None:
+        self.ready, self.stopping = threading.Event(), threading.Event()
+        self.args = commands, states, scene
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+        assert self.ready.wait(5.0)
+
+    def _run(self) -> None:
+        commands, states, scene = self.args
+        clock = WallClock(PERIOD_S)
+        self.arm = FakeArm(clock, gain=0.5)
+        self.scene = Surroundings(self.arm)
+        robot = SupervisedRobot(self.arm, LIMITS, clock)
+        cfg = ServerConfig(commands=commands, states=states)
+        with RobotServer({"arm": robot}, clock, cfg, self.scene if scene else None) as self.server:
+            self.endpoints = self.server.endpoints
+            self.ready.set()
+            self.server.run(self.stopping.is_set)
+
+    def stop(self) -> None:
+        self.stopping.set()
+        self.thread.join(5.0)
+
+    def client(self, **fields) -> BridgeClient:
+        commands, states = self.endpoints
+        return BridgeClient(ClientConfig(commands=commands, states=states, **fields))
+
+
+@pytest.fixture
+def server():
+    running = ServerThread()
+    yield running
+    running.stop()
+
+
+def pose(x: float, seq: int, **fields) -> RobotCommand:
+    target = np.array([x, 0.0, 0.4, *DOWN])
+    return RobotCommand(mode=CommandMode.POSE, target=target, seq=seq, **fields)
+
+
+def wait(condition, seconds=2.0):
+    end, found = time.monotonic() + seconds, condition()
+    while not found and time.monotonic() < end:
+        time.sleep(0.01)
+        found = condition()
+    return found
+
+
+def test_an_arm_behind_the_bridge_is_a_driver_like_any_other(server):
+    client = server.client(name="alice")
+    assert abs(client.offset_ns) < 5e6
+    with RemoteRobot(client, "arm") as robot:
+        assert robot.spec == server.arm.spec
+        assert robot.state().applied is None
+        robot.command(pose(0.52, seq=1, gripper=0.3))
+        assert wait(lambda: (state := robot.state()).applied is not None and state.applied.seq == 1)
+        state = robot.state()
+        np.testing.assert_allclose(state.applied.target[:3], [0.52, 0.0, 0.4], atol=1e-9)
+        assert state.clock_id == "monotonic"
+        assert time.monotonic_ns() - state.stamp_ns < 1e9
+        assert wait(lambda: abs(robot.state().pose_tool_in_base.position[0] - 0.52) < 1e-3)
+        robot.stop()
+        assert wait(lambda: robot.state().applied is None)
+        robot.reset(np.array([0.3, 0.1, 0.4]))
+        np.testing.assert_allclose(robot.state().q, [0.3, 0.1, 0.4], atol=0.01)
+        assert client.states().arms["arm"].holder == "alice"
+    assert wait(lambda: client.states().arms["arm"].holder == "")
+    client.close()
+
+
+def test_the_env_runs_over_the_bridge_and_counts_only_what_was_accepted(server):
+    client = server.client()
+    action = ActionSpec((ActionPart(arm="arm", kind=ActionKind.TRANSLATION_DELTA, size=3, scale=0.04),))
+    env = RobotEnv(
+        arms={"arm": RemoteRobot(client, "arm")},
+        cameras={},
+        task=RemoteScene(client),
+        action=action,
+        clock=WallClock(PERIOD_S),
+        max_steps=20,
+        proprio=("position",),
+    )
+    obs, _ = env.reset(seed=3)
+    assert len(server.scene.seeds) == 1
+    start = obs["proprio/arm.position"].copy()
+    for _ in range(10):
+        obs, _, terminated, truncated, info = env.step(np.array([0.5, 0.0, 0.0], np.float32))
+        assert not (terminated or truncated)
+        np.testing.assert_allclose(info["executed_action"], [0.5, 0.0, 0.0], atol=1e-5)
+        assert 0.0 <= info["age/arm_s"] < 0.2
+    assert obs["proprio/arm.position"][0] - start[0] == pytest.approx(0.2, abs=0.05)
+    server.scene.solved = True
+    _, reward, terminated, _, info = env.step(np.zeros(3, np.float32))
+    assert (reward, terminated, info["success"]) == (1.0, True, True)
+    env.close()
+    client.close()
+
+
+def test_a_second_client_is_refused_by_name_but_may_stop_the_arm(server):
+    one, two = server.client(name="alice"), server.client(name="bob")
+    with RemoteRobot(one, "arm") as robot:
+        robot.command(pose(0.55, seq=1, valid_for_s=5.0))
+        assert wait(lambda: robot.state().applied is not None)
+        with pytest.raises(DriverError, match="alice"):
+            RemoteRobot(two, "arm").__enter__()
+        RemoteRobot(two, "arm").stop()
+        assert wait(lambda: one.states().arms["arm"].stopped_by == "asked")
+    one.close()
+    two.close()
+
+
+def test_late_duplicated_and_foreign_commands_move_nothing_and_are_counted(server):
+    client = server.client(deadline_s=0.05)
+    with RemoteRobot(client, "arm") as robot:
+        robot.command(pose(0.5, seq=5))
+        assert wait(lambda: robot.state().applied is not None)
+        robot.command(pose(0.9, seq=5))
+        client.offset_ns -= 10**9
+        robot.command(pose(0.9, seq=6))
+        client.offset_ns += 10**9
+        assert wait(lambda: client.states().arms["arm"].rejected == {"seq": 1, "late": 1})
+        assert robot.state().applied.seq == 5
+    client.close()
+
+
+def test_nonsense_latches_and_only_a_reset_of_faults_clears_it(server):
+    client = server.client()
+    with RemoteRobot(client, "arm") as robot:
+        robot.command(RobotCommand(mode=CommandMode.POSE, target=np.full(7, np.nan), seq=1))
+        assert wait(lambda: "non_finite" in robot.state().faults)
+        with pytest.raises(DriverError, match="non_finite"):
+            robot.reset()
+        robot.reset_faults()
+        robot.reset()
+        assert robot.state().faults == ()
+    client.close()
+
+
+def test_a_server_that_falls_silent_or_comes_back_is_a_fault_with_a_name():
+    first = ServerThread()
+    client = first.client(state_s=0.15)
+    robot = RemoteRobot(client, "arm").__enter__()
+    first.stop()
+    assert wait(lambda: STALE in robot.state().faults)
+    again = ServerThread(*first.endpoints)
+    try:
+        assert wait(lambda: RESTARTED in robot.state().faults, 5.0)
+        robot.command(pose(0.9, seq=1))
+        assert wait(lambda: client.states().arms["arm"].rejected == {"session": 1})
+        robot.reset()
+        assert robot.state().faults == ()
+        robot.command(pose(0.5, seq=2))
+        assert wait(lambda: robot.state().applied is not None)
+        robot.__exit__(None, None, None)
+    finally:
+        again.stop()
+        client.close()
+
+
+def test_no_server_another_version_or_an_unknown_arm_are_said_plainly(server, monkeypatch):
+    with pytest.raises(CommandTimeoutError, match="is the robot server running"):
+        BridgeClient(ClientConfig(commands="tcp://127.0.0.1:9", states="tcp://127.0.0.1:9", answer_s=0.3))
+    client = server.client()
+    with pytest.raises(ConfigError, match="did you mean arm"):
+        RemoteRobot(client, "amr")
+    monkeypatch.setattr("robolearn.hardware.bridge.client.PROTOCOL", 999)
+    with pytest.raises(DriverError, match="version 1"):
+        client.hello()
+    client.close()
+
+
+def test_a_robot_without_a_scene_says_so():
+    running = ServerThread(scene=False)
+    try:
+        client = running.client()
+        with pytest.raises(ConfigError, match="a twin"):
+            RemoteScene(client)
+        client.close()
+    finally:
+        running.stop()
+
+
+def test_garbage_on_the_socket_is_counted_and_stops_nobody(server):
+    client = server.client()
+    with RemoteRobot(client, "arm") as robot:
+        for junk in (b"", b"\xff" * 100, b"{}", bytes(60_000)):
+            client._ask.send(junk)
+        client._ask.send_multipart([b"two", b"frames"])
+        assert wait(lambda: server.server.damaged == 5)
+        robot.command(pose(0.5, seq=1))
+        assert wait(lambda: robot.state().applied is not None)
+    client.close()
+    with pytest.raises(WireError, match="at most"):
+        client._decode(bytes(10**6))

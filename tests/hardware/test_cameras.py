@@ -1,0 +1,174 @@
+"""Cameras over loopback: newest pictures with their time, and a name for everything that can go wrong with one."""
+
+import threading
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+from robolearn.core.errors import ConfigError, DriverError, StaleFrameError, WireError
+from robolearn.core.robot import CameraSpec
+from robolearn.hardware.cameras.client import RemoteCamera, RemoteCameraConfig
+from robolearn.hardware.cameras.server import FROZEN, SLOW, CameraServer, CameraServerConfig, PictureWatch, cut
+from robolearn.hardware.cameras.source import OpenCVCamera, SyntheticCamera
+
+
+class Scripted:
+    """A camera that does what a test tells it."""
+
+    def __init__(self, rate_hz=100.0, size=(24, 32)) -> None:
+        self.spec = CameraSpec(name="front", height=size[0], width=size[1], rate_hz=rate_hz)
+        self.frozen, self.gone, self.count, self.opened = False, False, 0, 0
+
+    def open(self):
+        self.opened += 1
+
+    def read(self):
+        time.sleep(1.0 / self.spec.rate_hz)
+        if self.gone:
+            raise DriverError("camera 'front'", expected="a picture", got="none")
+        self.count += not self.frozen
+        return np.full((self.spec.height, self.spec.width, 3), self.count % 256, np.uint8), time.monotonic_ns()
+
+    def close(self):
+        pass
+
+
+class Served:
+    """A camera server in a thread, and a client of it."""
+
+    def __init__(self, source, **fields) -> None:
+        self.source, self.stopping, self.ready = source, threading.Event(), threading.Event()
+        self.cfg = CameraServerConfig(endpoint="tcp://127.0.0.1:*", retry_s=0.05, **fields)
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+        assert self.ready.wait(5.0)
+        height, width = self.cfg.height or source.spec.height, self.cfg.width or source.spec.width
+        self.client_cfg = RemoteCameraConfig(name="front", endpoint=self.endpoint, height=height, width=width)
+
+    def _run(self):
+        with CameraServer(self.source, self.cfg) as server:
+            self.endpoint = server.endpoint
+            self.ready.set()
+            server.run(self.stopping.is_set)
+
+    def stop(self):
+        self.stopping.set()
+        self.thread.join(5.0)
+
+
+@pytest.fixture
+def serve():
+    running = []
+
+    def start(source, **fields):
+        running.append(Served(source, **fields))
+        return running[-1]
+
+    yield start
+    for served in running:
+        served.stop()
+
+
+def test_the_newest_picture_comes_with_its_time_and_an_old_one_is_refused(serve):
+    served = serve(Scripted())
+    with RemoteCamera(served.client_cfg) as camera:
+        first = camera.latest(1.0)
+        assert (first.pixels.shape, first.clock_id) == ((24, 32, 3), "monotonic")
+        time.sleep(0.3)
+        later = camera.latest(0.15)
+        assert later.seq - first.seq > 10
+        assert later.pixels[0, 0, 0] == later.seq + 1
+        served.source.gone = True
+        time.sleep(0.3)
+        with pytest.raises(StaleFrameError, match="front.*picture of the last 0.15 s"):
+            camera.latest(0.15)
+        served.source.gone = False
+        time.sleep(0.3)
+        assert camera.latest(0.15).seq > later.seq
+        mine = camera.latest(1.0)
+        mine.pixels[:] = 7
+        assert camera.latest(1.0).pixels[0, 0, 0] != 7 or camera.latest(1.0).seq != mine.seq
+
+
+def test_a_frozen_camera_is_named_unless_that_is_tolerated(serve):
+    served = serve(Scripted(), frozen_after=5)
+    with RemoteCamera(served.client_cfg) as camera:
+        camera.latest(1.0)
+        served.source.frozen = True
+        time.sleep(0.3)
+        with pytest.raises(StaleFrameError, match=FROZEN):
+            camera.latest(1.0)
+    served.client_cfg.tolerate = [FROZEN]
+    with RemoteCamera(served.client_cfg) as camera:
+        camera.latest(1.0)
+
+
+def test_a_slow_camera_is_one_that_delivers_less_than_half_of_its_rate():
+    watch = PictureWatch(30.0, CameraServerConfig())
+    rng = np.random.default_rng(0)
+
+    def found(rate_hz, pictures):
+        for _ in range(pictures):
+            found.now += round(1e9 / rate_hz)
+            faults = watch.faults(rng.integers(0, 255, (4, 4, 3), np.uint8), found.now)
+        return faults
+
+    found.now = 0
+    assert found(30.0, 30) == []
+    assert found(20.0, 60) == []
+    assert found(10.0, 60) == [SLOW]
+    assert found(30.0, 60) == []
+
+
+def test_pictures_are_cut_and_shrunk_before_they_are_sent(serve):
+    picture = np.arange(24 * 32 * 3, dtype=np.uint8).reshape(24, 32, 3)
+    cfg = CameraServerConfig(crop=(0.25, 0.5, 0.5, 0.25), endpoint="tcp://127.0.0.1:*")
+    np.testing.assert_array_equal(cut(picture, cfg), picture[6:18, 16:24])
+    served = serve(Scripted(), height=12, width=16)
+    with RemoteCamera(served.client_cfg) as camera:
+        assert camera.latest(1.0).pixels.shape == (12, 16, 3)
+    with pytest.raises(ConfigError, match="crop"):
+        CameraServerConfig(crop=(0.5, 0.0, 0.6, 1.0))
+
+
+def test_another_size_or_another_camera_is_refused_by_name(serve):
+    served = serve(Scripted())
+    for changes in ({"height": 30}, {"name": "wrist"}):
+        cfg = RemoteCameraConfig(**{"name": "front", "endpoint": served.endpoint, "height": 24, "width": 32, **changes})
+        with RemoteCamera(cfg) as camera, pytest.raises(WireError, match="set height and width"):
+            camera.latest(1.0)
+
+
+def test_a_server_that_is_not_there_is_said_so():
+    cfg = RemoteCameraConfig(endpoint="tcp://127.0.0.1:9", first_s=0.2)
+    with RemoteCamera(cfg) as camera, pytest.raises(StaleFrameError, match="is its server running"):
+        camera.latest(1.0)
+
+
+def test_a_video_file_plays_at_its_rate_over_and_over_in_rgb(tmp_path):
+    path = tmp_path / "clip.avi"
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 30, (64, 48))
+    for _ in range(4):
+        video.write(np.full((48, 64, 3), (0, 0, 200), np.uint8))  # red, as OpenCV has it
+    video.release()
+    camera = OpenCVCamera("front", str(path), rate_hz=50.0, latency_s=0.02)
+    start = time.monotonic()
+    for _ in range(10):
+        picture, stamp_ns = camera.read()
+        assert picture.shape == (48, 64, 3)
+        assert picture[..., 0].mean() > 150 > 50 > picture[..., 2].mean()
+        assert 0.019 < (time.monotonic_ns() - stamp_ns) * 1e-9 < 0.2
+    assert time.monotonic() - start > 0.18
+    camera.close()
+    for device in (str(tmp_path / "none.mp4"), "97"):
+        with pytest.raises(DriverError, match="nothing there"):
+            OpenCVCamera("front", device).open()
+
+
+def test_synthetic_pictures_count_themselves():
+    camera = SyntheticCamera("front", height=24, width=64, rate_hz=500.0)
+    for number in range(5):
+        picture, _ = camera.read()
+        assert sum((picture[0, bit, 0] > 0) << bit for bit in range(32)) == number
