@@ -8,10 +8,9 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
-import zmq
 
 from robolearn.core.errors import ConfigError
-from robolearn.wire.sockets import SecurityConfig, Sockets, bound_to
+from robolearn.wire.sockets import SecurityConfig, Socket, Sockets, bound_to, received, sent, wait_for_any
 
 FORGET = 64
 """Clients that are remembered; the oldest makes room."""
@@ -159,7 +158,7 @@ class ChaosProxy:
         self._sockets = Sockets(cfg.security)
         self._front, self._out = self._sockets.answer(cfg.commands), self._sockets.publish(cfg.states)
         self._in = self._sockets.newest(cfg.server_states)
-        self._backs: dict[bytes, zmq.Socket[bytes]] = {}
+        self._backs: dict[bytes, Socket] = {}
         self._there: dict[bytes, Scrambler] = {}
         self._back: dict[bytes, Scrambler] = {}
         self.states = Scrambler(cfg.to_client, 1)
@@ -179,13 +178,8 @@ class ChaosProxy:
 
     def run(self, stop: Callable[[], bool]) -> None:
         """Pass messages on until `stop` says so."""
-        poller = zmq.Poller()
-        poller.register(self._front, zmq.POLLIN)
-        poller.register(self._in, zmq.POLLIN)
         while not stop():
-            for back in self._backs.values():
-                poller.register(back, zmq.POLLIN)
-            poller.poll(1)
+            wait_for_any((self._front, self._in, *self._backs.values()), 0.001)
             self.step()
 
     def step(self) -> None:
@@ -193,16 +187,16 @@ class ChaosProxy:
         now_ns = self._now_ns()
         self._take_from_clients(now_ns)
         for client, back in self._backs.items():
-            while (answer := _received(back)) is not None:
+            while (answer := received(back)) is not None:
                 self._back[client].push(answer[-1], now_ns)
             for message in self._there[client].pop(now_ns):
-                _sent(back, [message])
+                sent(back, message)
             for message in self._back[client].pop(now_ns):
-                _sent(self._front, [client, message])
-        while (state := _received(self._in)) is not None:
+                sent(self._front, client, message)
+        while (state := received(self._in)) is not None:
             self.states.push(state[-1], now_ns)
         for message in self.states.pop(now_ns):
-            _sent(self._out, [message])
+            sent(self._out, message)
 
     def tallies(self) -> dict[str, Tally]:
         """Return what was done in each direction: `commands`, `answers` (of the client that came last) and `states`."""
@@ -215,7 +209,7 @@ class ChaosProxy:
         self._sockets.close()
 
     def _take_from_clients(self, now_ns: int) -> None:
-        while (frames := _received(self._front)) is not None:
+        while (frames := received(self._front)) is not None:
             client = frames[0]
             if client not in self._backs:
                 while len(self._backs) >= FORGET:
@@ -226,17 +220,3 @@ class ChaosProxy:
                 self._there[client] = Scrambler(self._cfg.to_server, 2)
                 self._back[client] = Scrambler(self._cfg.to_client, 3)
             self._there[client].push(frames[-1], now_ns)
-
-
-def _received(socket: "zmq.Socket[bytes]") -> list[bytes] | None:
-    try:
-        return socket.recv_multipart(zmq.NOBLOCK)
-    except zmq.Again:
-        return None
-
-
-def _sent(socket: "zmq.Socket[bytes]", frames: list[bytes]) -> None:
-    try:
-        socket.send_multipart(frames, zmq.NOBLOCK)
-    except zmq.ZMQError:
-        return  # nobody there: a network loses such messages as well

@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 import numpy as np
-import zmq
 from numpy.typing import NDArray
 
 from robolearn.core.errors import CommandTimeoutError, ConfigError, DriverError, WireError, nearest
@@ -35,7 +34,7 @@ from robolearn.wire.messages import (
     Stop,
     Welcome,
 )
-from robolearn.wire.sockets import HandshakeWatch, SecurityConfig, Sockets, take_newest
+from robolearn.wire.sockets import HandshakeWatch, SecurityConfig, Sockets, sent, take_newest
 from robolearn.wire.states import from_message
 
 AnswerT = TypeVar("AnswerT")
@@ -134,9 +133,7 @@ class BridgeClient:
 
     def send(self, message: Command | Stop) -> None:
         """Send something that needs no answer; without a connection it is dropped, never queued."""
-        try:
-            self._ask.send(encode(message), zmq.NOBLOCK)
-        except zmq.Again:
+        if not sent(self._ask, encode(message)):
             self._watch.check()
 
     def next_id(self) -> int:
@@ -183,16 +180,11 @@ class BridgeClient:
         self._sockets.close()
 
     def _post(self, message: Request, deadline_ns: int) -> None:
-        while True:
-            try:
-                self._ask.send(encode(message), zmq.NOBLOCK)
-            except zmq.Again:
-                self._watch.check()
-                if self._now_ns() >= deadline_ns:
-                    raise self._silence() from None
-                time.sleep(0.005)
-            else:
-                return
+        while not sent(self._ask, encode(message)):
+            self._watch.check()
+            if self._now_ns() >= deadline_ns:
+                raise self._silence()
+            time.sleep(0.005)
 
     def _compare_clocks(self) -> tuple[int, float]:
         """Return by how much the server's clock is ahead, ns, and the quickest round trip, s: the error is at most half of it."""

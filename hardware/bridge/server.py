@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import Protocol, Self, assert_never
 
 import numpy as np
-import zmq
 
 from robolearn.core.clock import WallClock
 from robolearn.core.errors import ConfigError, RobolearnError, WireError
@@ -39,7 +38,7 @@ from robolearn.wire.messages import (
     Stop,
     Welcome,
 )
-from robolearn.wire.sockets import SecurityConfig, Sockets, bound_to
+from robolearn.wire.sockets import SecurityConfig, Sockets, bound_to, received, sent
 
 MOST = 256
 """Messages that are taken in one tick; a flood must not stop the clock."""
@@ -170,9 +169,8 @@ class RobotServer:
     def _hear_all(self) -> None:
         heard: list[tuple[bytes, FromClient]] = []
         for _ in range(MOST):
-            try:
-                frames = self._hear.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
+            frames = received(self._hear)
+            if frames is None:
                 break
             try:
                 if len(frames) != 2:
@@ -287,13 +285,11 @@ class RobotServer:
             success=self._scene is not None and self._scene.success(),
             missed=self.missed,
         )
-        self._tell.send(encode(message), zmq.NOBLOCK)
+        sent(self._tell, encode(message))
 
     def _send(self, client: bytes, answer: FromServer) -> None:
-        try:
-            self._hear.send_multipart([client, encode(answer)], zmq.NOBLOCK)
-        except zmq.ZMQError as error:  # it does not take its answers: that is its own problem
-            _log.warning("an answer was lost: %s", error)
+        if not sent(self._hear, client, encode(answer)):
+            _log.warning("a client does not take its answers: one was lost")
 
     def _require_session(self, session: int) -> None:
         if session != self.session:

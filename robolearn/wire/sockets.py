@@ -6,6 +6,7 @@ absent peer appears; a high-water mark of 1 is not "newest only".
 """
 
 import ipaddress
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -23,6 +24,8 @@ QUEUE = 64
 """Messages that wait on either side of a reliable socket."""
 BACKLOG = 16
 """Messages that a publisher keeps for a listener whose machine is stuck; beyond them it drops the newest, not the oldest."""
+Socket = zmq.Socket[bytes]
+"""What `Sockets` gives out."""
 _HANDSHAKE_FAILED = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 
 
@@ -51,7 +54,7 @@ class Sockets:
     security: SecurityConfig = field(default_factory=SecurityConfig)
     context: "zmq.Context[zmq.Socket[bytes]]" = field(default_factory=zmq.Context)
     _authenticator: ThreadAuthenticator | None = None
-    _open: "list[zmq.Socket[bytes]]" = field(default_factory=list)
+    _open: list[Socket] = field(default_factory=list)
     """Kept, since a socket that nobody refers to closes itself."""
 
     def __enter__(self) -> Self:
@@ -60,7 +63,7 @@ class Sockets:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def answer(self, endpoint: str) -> "zmq.Socket[bytes]":
+    def answer(self, endpoint: str) -> Socket:
         """Bind a socket that hears every client and can answer each; see `bound_to` for the port that was taken.
 
         Raises:
@@ -68,7 +71,7 @@ class Sockets:
         """
         return self._bind(zmq.ROUTER, endpoint, MAX_MESSAGE)
 
-    def publish(self, endpoint: str) -> "zmq.Socket[bytes]":
+    def publish(self, endpoint: str) -> Socket:
         """Bind a socket whose messages everybody gets who listens, and that waits for nobody.
 
         Raises:
@@ -76,13 +79,13 @@ class Sockets:
         """
         return self._bind(zmq.PUB, endpoint, MAX_ARRAYS)
 
-    def ask(self, endpoint: str) -> "zmq.Socket[bytes]":
+    def ask(self, endpoint: str) -> Socket:
         """Connect a socket that talks to one server; what is said while there is none is refused, never queued."""
         socket = self._socket(zmq.DEALER, MAX_MESSAGE)
         socket.setsockopt(zmq.IMMEDIATE, 1)
         return self._connect(socket, endpoint)
 
-    def newest(self, endpoint: str) -> "zmq.Socket[bytes]":
+    def newest(self, endpoint: str) -> Socket:
         """Connect a socket that only ever holds the newest message of a publisher; `take_newest` takes it out."""
         socket = self._socket(zmq.SUB, MAX_ARRAYS)
         socket.setsockopt(zmq.CONFLATE, 1)
@@ -96,7 +99,7 @@ class Sockets:
             self._authenticator = None
         self.context.destroy(linger=0)  # monitors and whatever else is open as well; `term` would wait for them for ever
 
-    def _socket(self, kind: int, largest: int) -> "zmq.Socket[bytes]":
+    def _socket(self, kind: int, largest: int) -> Socket:
         socket = self.context.socket(kind)
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.MAXMSGSIZE, largest)
@@ -108,7 +111,7 @@ class Sockets:
         self._open.append(socket)
         return socket
 
-    def _bind(self, kind: int, endpoint: str, largest: int) -> "zmq.Socket[bytes]":
+    def _bind(self, kind: int, endpoint: str, largest: int) -> Socket:
         secure = self.security.server_key is not None
         if not (secure or self.security.insecure or is_local(endpoint)):
             raise ConfigError(
@@ -129,7 +132,7 @@ class Sockets:
             raise ConfigError(f"bind to {endpoint}", expected="a free address", got=str(error), fix=fix) from error
         return socket
 
-    def _connect(self, socket: "zmq.Socket[bytes]", endpoint: str) -> "zmq.Socket[bytes]":
+    def _connect(self, socket: Socket, endpoint: str) -> Socket:
         if self.security.server_key is not None:
             pair = KeyPair.make() if self.security.client_key is None else load_secret(Path(self.security.client_key))
             socket.curve_serverkey = load_public(Path(self.security.server_key))
@@ -155,7 +158,7 @@ class Sockets:
 class HandshakeWatch:
     """Says why a connection does not come about: libzmq itself keeps silent and tries again."""
 
-    def __init__(self, socket: "zmq.Socket[bytes]", endpoint: str) -> None:
+    def __init__(self, socket: Socket, endpoint: str) -> None:
         self._monitor = socket.get_monitor_socket(_HANDSHAKE_FAILED)
         self._endpoint = endpoint
 
@@ -176,17 +179,42 @@ class HandshakeWatch:
                 )
 
 
-def take_newest(socket: "zmq.Socket[bytes]") -> bytes | None:
+def received(socket: Socket) -> list[bytes] | None:
+    """Return the frames of the next message, or None if there is none; never blocks."""
+    try:
+        return socket.recv_multipart(zmq.NOBLOCK)
+    except zmq.Again:
+        return None
+
+
+def sent(socket: Socket, *frames: bytes) -> bool:
+    """Send one message if it can be sent at once; return whether it was."""
+    try:
+        socket.send_multipart(frames, zmq.NOBLOCK)
+    except zmq.ZMQError as error:
+        if error.errno not in (zmq.EAGAIN, zmq.EHOSTUNREACH):
+            raise
+        return False
+    return True
+
+
+def wait_for_any(sockets: Iterable[Socket], wait_s: float) -> None:
+    """Wait until one of some sockets has a message, or the time is over."""
+    poller = zmq.Poller()
+    for socket in sockets:
+        poller.register(socket, zmq.POLLIN)
+    poller.poll(round(1e3 * wait_s))
+
+
+def take_newest(socket: Socket) -> bytes | None:
     """Return the newest message of a publisher, or None if none came since the last call; never blocks."""
     newest: bytes | None = None
-    while True:
-        try:
-            newest = socket.recv(zmq.NOBLOCK)
-        except zmq.Again:
-            return newest
+    while (frames := received(socket)) is not None:
+        newest = frames[-1]
+    return newest
 
 
-def bound_to(socket: "zmq.Socket[bytes]") -> str:
+def bound_to(socket: Socket) -> str:
     """Return the address of a bound socket, with the port that it was given if it asked for any (`:*`)."""
     return socket.getsockopt_string(zmq.LAST_ENDPOINT)
 
