@@ -26,6 +26,8 @@ ConfigT = TypeVar("ConfigT")
 
 SCHEMAS: dict[str, str] = {
     "train": "robolearn.run.config:TrainConfig",
+    "learner": "robolearn.run.config:LearnerConfig",
+    "actor": "robolearn.run.config:ActorConfig",
     "evaluate": "robolearn.run.config:EvaluateConfig",
     "record": "robolearn.run.config:RecordConfig",
     "convert": "robolearn.run.config:ConvertConfig",

@@ -6,7 +6,8 @@ With an env, its cameras draw the pictures anew: `... out=demos/large.hdf5 env=p
 from collections.abc import Sequence
 from pathlib import Path
 
-from robolearn import assembly, config
+from robolearn import config
+from robolearn.assembly import demos
 from robolearn.data import convert
 from robolearn.log.progress import progress_bar
 from robolearn.run.config import ConvertConfig
@@ -15,7 +16,7 @@ from robolearn.run.config import ConvertConfig
 def main(argv: Sequence[str]) -> int:
     """Stream the episodes from one form into another."""
     cfg: ConvertConfig = config.compose("convert", argv)
-    with assembly.demos_to_convert(cfg) as source, progress_bar("convert", source.count) as advance:
+    with demos.demos_to_convert(cfg) as source, progress_bar("convert", source.count) as advance:
         written = convert(source, Path(cfg.out), task=cfg.task, progress=lambda _: advance())
     print(f"wrote {source.count} episodes of {cfg.source} ({source.kind}) to {written}")
     return 0

@@ -3,7 +3,8 @@
 import json
 from collections.abc import Sequence
 
-from robolearn import assembly, config
+from robolearn import config
+from robolearn.assembly import deploying
 from robolearn.hardware.config import DeployConfig
 from robolearn.log.progress import progress_bar
 
@@ -12,9 +13,11 @@ def main(argv: Sequence[str]) -> int:
     """Run the episodes and print success and timing as one JSON object on the last line."""
     cfg: DeployConfig = config.compose("deploy", argv)
     with progress_bar("deploy", cfg.episodes) as advance:
-        summary = assembly.deploy_run(cfg, lambda _: advance())
+        summary = deploying.deploy_run(cfg, lambda _: advance())
     low, high = summary["wilson_low"], summary["wilson_high"]
     print(f"success {summary['success']:.3f} [{low:.3f}, {high:.3f}] over {summary['episodes']:.0f} episodes")
-    print(f"{summary['late']:.0f} of {summary['steps']:.0f} steps late, a policy takes {summary['act_p95_ms']:.1f} ms (p95)")
+    print(
+        f"{summary['late']:.0f} of {summary['steps']:.0f} steps late, a policy takes {summary['act_p95_ms']:.1f} ms (p95)"
+    )
     print(json.dumps(summary))
     return 0

@@ -13,10 +13,12 @@ from robolearn.core.errors import RobolearnError, nearest
 
 VERBS = {
     "train": "train a policy:              robolearn train env=pick_cube agent=sac seed=3",
+    "learner": "learn from what actors do:   robolearn learner env=pick_cube agent=sac",
+    "actor": "act for a learner:           robolearn actor name=left learner.steps=tcp://10.0.0.5:5660",
     "evaluate": "evaluate a trained policy:   robolearn evaluate run=runs/pick_cube_sac_3 episodes=100",
     "record": "record demonstrations:       robolearn record env=pick_cube episodes=20",
     "convert": "convert demonstrations:      robolearn convert source=demos/pick_cube.hdf5 out=demos/pick_cube_lerobot",
-    "robot_server": "own a robot:    robolearn robot_server robot=twin env=pick_cube",
+    "robot_server": "own a robot:                 robolearn robot_server robot=twin env=pick_cube",
     "deploy": "run a policy on a robot:     robolearn deploy run=runs/pick_cube_sac_3 episodes=10",
     "keys": "make keys for a bridge:      robolearn keys name=server",
     "show": "look at a demonstration file or a task: robolearn show demos/pick_cube.hdf5, robolearn show env=push",

@@ -3,7 +3,8 @@
 import logging
 from collections.abc import Sequence
 
-from robolearn import assembly, config
+from robolearn import config
+from robolearn.assembly import robot
 from robolearn.hardware.config import RobotServerConfig
 from robolearn.run.stop import StopSignals
 
@@ -11,7 +12,7 @@ from robolearn.run.stop import StopSignals
 def main(argv: Sequence[str]) -> int:
     """Serve until interrupted."""
     cfg: RobotServerConfig = config.compose("robot_server", argv)
-    with StopSignals() as signals, assembly.make_robot_server(cfg) as server:
+    with StopSignals() as signals, robot.make_robot_server(cfg) as server:
         commands, states = server.endpoints
         logging.info("commands %s, states %s, session %d", commands, states, server.session)
         print(f"{commands} {states}", flush=True)

@@ -3,7 +3,8 @@
 import json
 from collections.abc import Sequence
 
-from robolearn import assembly, config
+from robolearn import config
+from robolearn.assembly import training
 from robolearn.log.progress import TrainDisplay
 from robolearn.run.config import TrainConfig
 
@@ -12,9 +13,9 @@ def main(argv: Sequence[str]) -> int:
     """Train, show progress, and print the result as one JSON object on the last line."""
     cfg: TrainConfig = config.compose("train", argv)
     if cfg.resume is not None:
-        cfg = assembly.resumed_config(cfg, argv)
+        cfg = training.resumed_config(cfg, argv)
     with TrainDisplay(cfg.max_env_steps) as display:
-        result = assembly.train(cfg, display.update)
+        result = training.train(cfg, display.update)
     print(f"\nreport: {result['run']}/report.html")
     if result["stopped"] == "interrupted":
         print(f"interrupted; go on with: robolearn train resume={result['run']}")

@@ -127,7 +127,9 @@ class BridgeClient:
                 if answer.id != number:
                     continue
                 if isinstance(answer, Refused):
-                    raise DriverError(self.cfg.commands, expected="to be obeyed", got=f"{answer.reason}: {answer.detail}")
+                    raise DriverError(
+                        self.cfg.commands, expected="to be obeyed", got=f"{answer.reason}: {answer.detail}"
+                    )
                 return answer
         raise self._silence()
 
@@ -201,7 +203,9 @@ class BridgeClient:
 
     def _silence(self) -> CommandTimeoutError:
         fix = "is the robot server running there? `robolearn doctor` looks"
-        return CommandTimeoutError(self.cfg.commands, expected=f"an answer in {self.cfg.answer_s} s", got="none", fix=fix)
+        return CommandTimeoutError(
+            self.cfg.commands, expected=f"an answer in {self.cfg.answer_s} s", got="none", fix=fix
+        )
 
 
 class RemoteRobot(RobotDriver):

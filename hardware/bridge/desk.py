@@ -248,9 +248,7 @@ class Homing:
     PATIENCE = 3.0
     """The way may take this many times as long as it should, and a second."""
 
-    def __init__(
-        self, robot: SupervisedRobot, goal: Vector, gripper: float | None, speed: float, clock: Clock
-    ) -> None:
+    def __init__(self, robot: SupervisedRobot, goal: Vector, gripper: float | None, speed: float, clock: Clock) -> None:
         self._robot, self._goal, self._gripper, self._clock = robot, goal, gripper, clock
         self._start = robot.state().q
         top = speed * np.array(robot.spec.dq_max)

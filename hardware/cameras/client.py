@@ -109,7 +109,9 @@ class RemoteCamera:
             raise StaleFrameError(where, expected=f"a picture in {self._cfg.first_s} s", got="none", fix=fix)
         age_s = (self._now_ns() - frame.stamp_ns) * 1e-9
         if age_s > max_age_s:
-            raise StaleFrameError(where, expected=f"a picture of the last {max_age_s} s", got=f"one of {age_s:.2f} s ago")
+            raise StaleFrameError(
+                where, expected=f"a picture of the last {max_age_s} s", got=f"one of {age_s:.2f} s ago"
+            )
         found = [name for name in self._faults if name not in self._cfg.tolerate]
         if found:
             raise StaleFrameError(where, expected="a camera that works", got=", ".join(found), fix="look at the camera")

@@ -53,7 +53,14 @@ class OpenCVCamera:
     """
 
     def __init__(
-        self, name: str, device: str, *, height: int = 480, width: int = 640, rate_hz: float = 30.0, latency_s: float = 0.0
+        self,
+        name: str,
+        device: str,
+        *,
+        height: int = 480,
+        width: int = 640,
+        rate_hz: float = 30.0,
+        latency_s: float = 0.0,
     ) -> None:
         self._spec = CameraSpec(name=name, height=height, width=width, rate_hz=rate_hz)
         self._device, self._latency_ns = device, round(latency_s * 1e9)

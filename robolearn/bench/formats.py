@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from robolearn.assembly import record
+from robolearn.assembly.demos import record
 from robolearn.bench.peers import run_peer
 from robolearn.core.rng import spawn
 from robolearn.core.specs import ActionKind, ActionPart, ActionSpec, ArraySpec, EnvSpec

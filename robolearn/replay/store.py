@@ -175,6 +175,33 @@ class Replay:
         for slot in self._ledger.in_order(episode):
             yield self._columns.read(int(slot))
 
+    def check(self, step: Step) -> None:
+        """Check that a step can be stored.
+
+        Raises:
+            SpecError: If it does not fit the spec.
+        """
+        self._columns.check(step)
+
+    def streams(self) -> list[int]:
+        """Return the streams of all rows in memory."""
+        return np.unique(self._columns.arrays["stream"][: self._ledger.used]).tolist()
+
+    def newest(self, streams: range) -> Step | None:
+        """Return a copy of the newest row of some streams, or None if none is in memory."""
+        used = self._ledger.used
+        stream = self._columns.arrays["stream"][:used]
+        slots = np.flatnonzero((stream >= streams.start) & (stream < streams.stop))
+        if not len(slots):
+            return None
+        return self._columns.read(int(slots[np.argmax(self._columns.index[slots])]))
+
+    def of_stream(self, stream: int) -> Iterator[Step]:
+        """Yield copies of the rows of a stream that are in memory, in order."""
+        slots = np.flatnonzero(self._columns.arrays["stream"][: self._ledger.used] == stream)
+        for slot in slots[np.argsort(self._columns.index[slots])]:
+            yield self._columns.read(int(slot))
+
     def flush(self) -> None:
         """Hand all rows to the operating system; a killed process loses none of them.
 

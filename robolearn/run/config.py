@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from robolearn.core.errors import ConfigError, nearest
+from robolearn.run.actor import PaceConfig
+from robolearn.run.inbox import InboxConfig
+from robolearn.run.link import LinkConfig
 
 RESUME_MODES = ("exact", "keep")
 
@@ -31,7 +34,7 @@ class EvaluationConfig:
     """When to look at the greedy policy, and when that is good enough to stop."""
 
     check_every: int = 400
-    """Env steps between stop checks."""
+    """Env steps between stop checks; 0 for none."""
     check_episodes: int = 100
     threshold: float = 0.95
     """Success rate of a check that counts as solved."""
@@ -47,7 +50,7 @@ class EvaluationConfig:
     def __post_init__(self) -> None:
         if not 0.0 < self.threshold <= 1.0:
             raise ConfigError("evaluation.threshold", expected="a rate in (0, 1]", got=self.threshold)
-        if min(self.check_every, self.check_episodes, self.consecutive, self.envs) < 1:
+        if min(self.check_episodes, self.consecutive, self.envs) < 1 or self.check_every < 0:
             raise ConfigError("evaluation", expected="counts of at least 1", got=self)
 
 
@@ -91,6 +94,41 @@ class TrainConfig:
             raise ConfigError("resume_mode", expected=f"one of {RESUME_MODES}", got=self.resume_mode, fix=fix)
         if min(self.envs, self.max_env_steps, self.capacity, self.log_every, self.threads) < 1:
             raise ConfigError("train", expected="counts of at least 1", got=self)
+
+
+@dataclass(kw_only=True, slots=True)
+class LearnerConfig(TrainConfig):
+    """A training run whose steps come from actors; checks and evaluations are made in simulation, unless they are turned off.
+
+    `envs` and `processes` mean nothing here.
+    """
+
+    resume_mode: str = "keep"
+    listen: InboxConfig = field(default_factory=InboxConfig)
+
+
+@dataclass(kw_only=True, slots=True)
+class ActorConfig:
+    """One that acts for a learner elsewhere; env and agent are those of its run."""
+
+    name: str = "actor"
+    """Unique among the actors of a learner."""
+    root: str = "actors"
+    """Folder of the log, `<root>/<name>/steps.log`, which a restarted actor goes on with."""
+    learner: LinkConfig = field(default_factory=LinkConfig)
+    pace: PaceConfig = field(default_factory=PaceConfig)
+    change: list[str] = field(default_factory=list[str])
+    """Keys of the run's config that are to be otherwise here."""
+    envs: int = 1
+    """Simulated envs stepped side by side."""
+    threads: int = 1
+    """Of torch."""
+
+    def __post_init__(self) -> None:
+        if min(self.envs, self.threads) < 1:
+            raise ConfigError("actor", expected="counts of at least 1", got=self)
+        if not 1 <= len(self.name) <= 64 or "/" in self.name:
+            raise ConfigError("name", expected="a plain name of 1 to 64 characters", got=f"'{self.name}'")
 
 
 @dataclass(kw_only=True, slots=True)

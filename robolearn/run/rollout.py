@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import gymnasium as gym
 import numpy as np
@@ -51,6 +51,29 @@ class Tick:
     steps: dict[int, list[Step]]
     """New rows of replay by stream: one per env row, two where an episode ended."""
     ended: list[EpisodeEnd]
+
+
+class Collector(Protocol):
+    """Where the steps of a training loop come from: a `Rollout`, or actors elsewhere."""
+
+    size: int
+    """Steps that one call is expected to bring."""
+
+    def step(self, policy_version: int = 0) -> Tick:
+        """Return what has newly happened; possibly nothing."""
+        ...
+
+    def save(self) -> dict[str, object]:
+        """Return what `restore` and `restart` need."""
+        ...
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on where `save` left off."""
+        ...
+
+    def restart(self, state: Mapping[str, Any]) -> None:
+        """Begin new episodes after those that were in flight at `save`."""
+        ...
 
 
 class Rollout:

@@ -14,16 +14,16 @@ from robolearn.core.clock import Every
 from robolearn.core.learning import Plan, Progress
 from robolearn.core.mirror import Mirror
 from robolearn.core.protocols import Agent
-from robolearn.core.rng import CHECK_SEEDS, EVAL_SEEDS, rng_state, set_rng_state, spawn, train_seed
+from robolearn.core.rng import CHECK_SEEDS, EVAL_SEEDS, rng_state, set_rng_state, spawn
 from robolearn.core.specs import EnvSpec
-from robolearn.core.types import Mode, Step
+from robolearn.core.types import Step
 from robolearn.log.sinks import Sink
 from robolearn.replay import Replay
 from robolearn.run.config import TrainConfig
 from robolearn.run.demos import DEMO_STREAM, Episode, with_intentions
 from robolearn.run.directory import RunDirectory
 from robolearn.run.evaluate import Evaluation, evaluate
-from robolearn.run.rollout import EpisodeEnd, Rollout, VectorEnv
+from robolearn.run.rollout import Collector, EpisodeEnd, VectorEnv
 from robolearn.run.stop import StopRule, StopSignals
 from robolearn.run.stopwatch import Stopwatch
 
@@ -42,7 +42,7 @@ class TrainParts:
 
     agent: Agent[Any]
     spec: EnvSpec
-    envs: VectorEnv
+    collector: Collector
     check_envs: VectorEnv
     demos: Callable[[], Sequence[Episode]]
     """Called once, at the start of a fresh run."""
@@ -78,13 +78,6 @@ class Trainer:
         self._sinks = sinks
         self._show = show
         self._rng = spawn(cfg.seed, 1)
-        self._rollout = Rollout(
-            parts.envs,
-            parts.agent,
-            mode=Mode.EXPLORE,
-            rng=spawn(cfg.seed, 2),
-            seed_of=lambda row, episode: train_seed(cfg.seed, row, episode),
-        )
         self._due = {
             "check": Every(cfg.evaluation.check_every),
             "checkpoint": Every(cfg.checkpoint_every),
@@ -140,11 +133,11 @@ class Trainer:
                 self._put(episode, DEMO_STREAM)
 
     def _collect(self, steps: int) -> None:
-        for _ in range(0, steps, self._rollout.size):
-            tick = self._rollout.step(policy_version=self.updates)
+        for _ in range(0, steps, self.parts.collector.size):
+            tick = self.parts.collector.step(policy_version=self.updates)
             for stream, rows in tick.steps.items():
                 self._put(rows, stream)
-            self.env_steps += len(tick.steps)
+            self.env_steps += sum(not step.is_last for rows in tick.steps.values() for step in rows)
             for end in tick.ended:
                 self.episodes += 1
                 self._log_episode(end)
@@ -225,7 +218,7 @@ class Trainer:
             mark = self.replay.mark()
             state = {
                 "agent": self.agent.state_dict(),
-                "rollout": self._rollout.save(),
+                "rollout": self.parts.collector.save(),
                 "replay": mark,
                 "loop": {
                     "env_steps": self.env_steps,
@@ -263,8 +256,8 @@ class Trainer:
         set_rng_state(self._rng, cast("Mapping[str, int]", loop["rng"]))
         if mode == "exact":
             self.replay.rollback(cast("Mapping[str, int]", state["replay"]))
-            self._rollout.restore(state["rollout"])
+            self.parts.collector.restore(state["rollout"])
         else:
-            self._rollout.restart(state["rollout"])
+            self.parts.collector.restart(state["rollout"])
             stored = self.replay.rows().get("online", 0) // (1 if self.parts.mirror is None else 2)
             self.env_steps = max(self.env_steps, stored)

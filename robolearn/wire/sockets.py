@@ -26,7 +26,9 @@ BACKLOG = 16
 """Messages that a publisher keeps for a listener whose machine is stuck; beyond them it drops the newest, not the oldest."""
 Socket = zmq.Socket[bytes]
 """What `Sockets` gives out."""
-_HANDSHAKE_FAILED = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+_HANDSHAKE_FAILED = (
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -63,13 +65,15 @@ class Sockets:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def answer(self, endpoint: str) -> Socket:
+    def answer(self, endpoint: str, largest: int = MAX_MESSAGE) -> Socket:
         """Bind a socket that hears every client and can answer each; see `bound_to` for the port that was taken.
+
+        A client that sends a frame of more bytes than `largest` is cut off.
 
         Raises:
             ConfigError: If others could reach it and it has no keys, or the address is taken.
         """
-        return self._bind(zmq.ROUTER, endpoint, MAX_MESSAGE)
+        return self._bind(zmq.ROUTER, endpoint, largest)
 
     def publish(self, endpoint: str) -> Socket:
         """Bind a socket whose messages everybody gets who listens, and that waits for nobody.
@@ -92,12 +96,14 @@ class Sockets:
         socket.setsockopt(zmq.SUBSCRIBE, b"")
         return self._connect(socket, endpoint)
 
-    def close(self) -> None:
-        """Close every socket at once, whatever they still hold; may be called twice."""
+    def close(self, linger_s: float = 0.0) -> None:
+        """Close every socket; what they still hold is sent for so long at most. May be called twice."""
         if self._authenticator is not None:
             self._authenticator.stop()
             self._authenticator = None
-        self.context.destroy(linger=0)  # monitors and whatever else is open as well; `term` would wait for them for ever
+        self.context.destroy(
+            linger=round(1e3 * linger_s)
+        )  # monitors and whatever else is open as well; `term` would wait for them for ever
 
     def _socket(self, kind: int, largest: int) -> Socket:
         socket = self.context.socket(kind)

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
-from robolearn.assembly import record
+from robolearn.assembly.demos import record
 from robolearn.core.errors import DataError, SpecError
 from robolearn.core.types import STATES
 from robolearn.data import open_demos, read_demos, rerender, write_demos

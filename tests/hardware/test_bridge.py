@@ -136,7 +136,8 @@ def test_the_env_runs_over_the_bridge_and_counts_only_what_was_accepted(server):
     start = obs["proprio/arm.position"].copy()
     for _ in range(10):
         obs, _, terminated, truncated, info = env.step(np.array([0.5, 0.0, 0.0], np.float32))
-        assert not (terminated or truncated)
+        assert not terminated
+        assert not truncated
         np.testing.assert_allclose(info["executed_action"], [0.5, 0.0, 0.0], atol=1e-5)
         assert 0.0 <= info["age/arm_s"] < 0.2
     assert obs["proprio/arm.position"][0] - start[0] == pytest.approx(0.2, abs=0.05)

@@ -82,7 +82,7 @@ def test_the_newest_picture_comes_with_its_time_and_an_old_one_is_refused(serve)
         assert later.pixels[0, 0, 0] == later.seq + 1
         served.source.gone = True
         time.sleep(0.3)
-        with pytest.raises(StaleFrameError, match="front.*picture of the last 0.15 s"):
+        with pytest.raises(StaleFrameError, match=r"front.*picture of the last 0\.15 s"):
             camera.latest(0.15)
         served.source.gone = False
         time.sleep(0.3)

@@ -1,5 +1,6 @@
 """Bytes and back: what was sent comes out, and nothing else does, whatever arrives."""
 
+import contextlib
 import struct
 
 import msgspec
@@ -67,14 +68,10 @@ def test_what_is_too_large_is_refused_before_it_is_read():
 
 @given(st.binary(max_size=300))
 def test_random_bytes_are_refused_and_never_crash(data):
-    try:
+    with contextlib.suppress(WireError):
         decode(data)
-    except WireError:
-        pass
-    try:
+    with contextlib.suppress(WireError):
         decode.with_arrays(data)
-    except WireError:
-        pass
 
 
 @given(st.data())

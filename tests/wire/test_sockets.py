@@ -133,6 +133,6 @@ def test_key_files_are_private_never_overwritten_and_named_when_damaged(tmp_path
 
 
 def test_a_server_with_keys_needs_a_list_of_its_clients(keys):
-    with Sockets(SecurityConfig(server_key=str(keys / "server.key_secret"))) as sockets:
-        with pytest.raises(ConfigError, match="allow"):
-            sockets.answer(ANY)
+    cfg = SecurityConfig(server_key=str(keys / "server.key_secret"))
+    with Sockets(cfg) as sockets, pytest.raises(ConfigError, match="allow"):
+        sockets.answer(ANY)

@@ -1,0 +1,42 @@
+"""What every job needs."""
+
+import difflib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from robolearn.agents.config import AgentConfig
+from robolearn.core.errors import ConfigError
+from robolearn.core.protocols import Agent
+from robolearn.core.specs import EnvSpec
+
+
+def make_agent(cfg: AgentConfig, spec: EnvSpec, seed: int) -> Agent[Any]:
+    """Build the agent that `cfg` describes; the class of `cfg` is what selects it.
+
+    Raises:
+        ConfigError: If no agent is known for the class of `cfg`.
+    """
+    from robolearn.agents.sac.config import SacConfig
+
+    match cfg:
+        case SacConfig():
+            from robolearn.agents.sac.agent import SacAgent  # torch loads only when an agent is built
+
+            return SacAgent(cfg, spec, seed)
+        case _:
+            known = sorted({c.__name__ for c in AgentConfig.__subclasses__()})
+            near = difflib.get_close_matches(type(cfg).__name__, known, n=1, cutoff=0.0)
+            raise ConfigError("agent", expected=f"one of {known}", got=type(cfg).__name__, fix=f"nearest: {near}")
+
+
+@contextmanager
+def closing_all() -> Iterator[Callable[[Any], Any]]:
+    """Give a function that registers things with `close` and returns them; all are closed at the end, newest first."""
+    with ExitStack() as stack:
+
+        def closing(thing: Any) -> Any:  # noqa: ANN401  (whatever has `close`)
+            stack.callback(thing.close)
+            return thing
+
+        yield closing
