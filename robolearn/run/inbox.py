@@ -297,9 +297,9 @@ def complete_mirror(replay: Replay, mirror: Mirror, offset: int) -> None:
     Args:
         replay: As it was found on disk.
         mirror: Gives the images.
-        offset: What is added to the number of a stream for that of its images.
+        offset: What is added to the number of a stream for that of its images; streams from it on are images.
     """
-    for stream in replay.streams():
+    for stream in (known for known in replay.streams() if known < offset):
         image = replay.newest(range(stream + offset, stream + offset + 1))
         number = -1 if image is None else int(image.extra[NUMBER])
         missing = [step for step in replay.of_stream(stream) if int(step.extra[NUMBER]) > number]

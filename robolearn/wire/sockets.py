@@ -26,9 +26,12 @@ BACKLOG = 16
 """Messages that a publisher keeps for a listener whose machine is stuck; beyond them it drops the newest, not the oldest."""
 Socket = zmq.Socket[bytes]
 """What `Sockets` gives out."""
-_HANDSHAKE_FAILED = (
-    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
-)
+_REFUSED = zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+_BROKEN_OFF = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+"""Said of a server that does not like a key, and of one that died meanwhile."""
+_MET = zmq.EVENT_HANDSHAKE_SUCCEEDED
+PATIENCE = 3
+"""Handshakes in a row that are broken off before that is called a refusal."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -165,8 +168,9 @@ class HandshakeWatch:
     """Says why a connection does not come about: libzmq itself keeps silent and tries again."""
 
     def __init__(self, socket: Socket, endpoint: str) -> None:
-        self._monitor = socket.get_monitor_socket(_HANDSHAKE_FAILED)
+        self._monitor = socket.get_monitor_socket(_REFUSED | _BROKEN_OFF | _MET)
         self._endpoint = endpoint
+        self._broken_off = 0
 
     def check(self) -> None:
         """Look at what has happened since the last call; never blocks.
@@ -175,8 +179,9 @@ class HandshakeWatch:
             WireError: If the other side refused this one's keys, or has others.
         """
         while self._monitor.poll(0):
-            event = recv_monitor_message(self._monitor)
-            if int(event["event"]) & _HANDSHAKE_FAILED:
+            event = int(recv_monitor_message(self._monitor)["event"])
+            self._broken_off = 0 if event & _MET else self._broken_off + 1
+            if event & _REFUSED or self._broken_off >= PATIENCE:
                 raise WireError(
                     f"connection to {self._endpoint}",
                     expected="keys that both sides accept",

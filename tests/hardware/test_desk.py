@@ -31,7 +31,7 @@ class Rig:
     def command(self, number: int, client: bytes = ME, **changes) -> str:
         self.seq += 1
         pose = self.robot.state().pose_tool_in_base
-        target = [*([*pose.position, 0.01, 0.0, 0.0]).tolist(), *pose.quat_wxyz.tolist()]
+        target = [*np.add(pose.position, [0.01, 0.0, 0.0]).tolist(), *pose.quat_wxyz.tolist()]
         command = Command(
             session=SESSION,
             arm="arm",
@@ -144,7 +144,7 @@ def test_anybody_may_stop_and_a_fault_stays_until_it_is_cleared(rig):
 
 def test_a_reset_is_driven_within_the_limits_and_refuses_commands_meanwhile(rig):
     lease = rig.desk.acquire(ME, "alice")
-    goal = [*np.array(rig.robot.spec.q_home), 0.3, 0.0, 0.1]
+    goal = np.add(rig.robot.spec.q_home, [0.3, 0.0, 0.1])
     rig.desk.reset(goal)
     assert rig.desk.busy
     assert rig.command(lease) == "busy"
