@@ -36,6 +36,7 @@ SCHEMAS: dict[str, str] = {
     "robot_server": "robolearn.hardware.config:RobotServerConfig",
     "deploy": "robolearn.hardware.config:DeployConfig",
     "keys": "robolearn.hardware.config:KeysConfig",
+    "doctor": "robolearn.hardware.doctor:DoctorConfig",
     "robot/twin": "robolearn.hardware.config:TwinConfig",
     "env/reach": "robolearn.envs.tasks.reach:ReachConfig",
     "env/pick_cube": "robolearn.envs.tasks.pick_cube:PickCubeConfig",

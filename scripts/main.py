@@ -21,6 +21,7 @@ VERBS = {
     "robot_server": "own a robot:                 robolearn robot_server robot=twin env=pick_cube",
     "deploy": "run a policy on a robot:     robolearn deploy run=runs/pick_cube_sac_3 episodes=10",
     "keys": "make keys for a bridge:      robolearn keys name=server",
+    "doctor": "say what is wrong:           robolearn doctor server=true",
     "show": "look at a demonstration file or a task: robolearn show demos/pick_cube.hdf5, robolearn show env=push",
     "bench": "measure:                     robolearn bench env|replay|sac|learn",
 }

@@ -133,6 +133,16 @@ class BridgeClient:
                 return answer
         raise self._silence()
 
+    def ping_s(self) -> float:
+        """Return how long a question takes to be answered, s.
+
+        Raises:
+            CommandTimeoutError: If the server does not answer.
+        """
+        sent_ns = self._now_ns()
+        _expect(self.request(lambda number: Ping(id=number)), Pong)
+        return (self._now_ns() - sent_ns) * 1e-9
+
     def send(self, message: Command | Stop) -> None:
         """Send something that needs no answer; without a connection it is dropped, never queued."""
         if not sent(self._ask, encode(message)):

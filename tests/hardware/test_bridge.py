@@ -1,11 +1,11 @@
 """Client and server over real loopback: an arm behind the bridge is a driver like any other, and every failure has a name."""
 
-import threading
 import time
 
 import numpy as np
 import pytest
-from fakes import DOWN, FakeArm
+from fakes import DOWN
+from served import PERIOD_S, ServerThread
 
 from robolearn.core.clock import WallClock
 from robolearn.core.errors import CommandTimeoutError, ConfigError, DriverError, WireError
@@ -13,68 +13,6 @@ from robolearn.core.robot import CommandMode, RobotCommand
 from robolearn.core.specs import ActionKind, ActionPart, ActionSpec
 from robolearn.envs.robot_env import RobotEnv
 from robolearn.hardware.bridge.client import RESTARTED, STALE, BridgeClient, ClientConfig, RemoteRobot, RemoteScene
-from robolearn.hardware.bridge.server import RobotServer, ServerConfig
-from robolearn.safety import SafetyLimits, SupervisedRobot
-
-LIMITS = SafetyLimits(workspace_low=(-1.0, -1.0, -1.0), workspace_high=(1.0, 1.0, 1.0))
-PERIOD_S = 0.05
-
-
-class Surroundings:
-    """Moves a fake arm in real time, and counts how often it was set up."""
-
-    def __init__(self, arm: FakeArm) -> None:
-        self.arm, self.seeds, self.solved = arm, [], False
-        self._then = time.monotonic()
-
-    def begin(self, seed, desks):
-        self.seeds.append(seed)
-        for desk in desks.values():
-            desk.reset(np.array([0.4, 0.1, 0.4]))
-        self._desks = desks
-
-    def ready(self):
-        return not any(desk.busy for desk in self._desks.values())
-
-    def advance(self):
-        now = time.monotonic()
-        if now - self._then >= PERIOD_S:
-            self.arm.advance(now - self._then)
-            self._then = now
-
-    def success(self):
-        return self.solved
-
-
-class ServerThread:
-    """A robot server that runs until it is stopped."""
-
-    def __init__(self, commands="tcp://127.0.0.1:*", states="tcp://127.0.0.1:*", scene=True) -> None:
-        self.ready, self.stopping = threading.Event(), threading.Event()
-        self.args = commands, states, scene
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
-        assert self.ready.wait(5.0)
-
-    def _run(self) -> None:
-        commands, states, scene = self.args
-        clock = WallClock(PERIOD_S)
-        self.arm = FakeArm(clock, gain=0.5)
-        self.scene = Surroundings(self.arm)
-        robot = SupervisedRobot(self.arm, LIMITS, clock)
-        cfg = ServerConfig(commands=commands, states=states)
-        with RobotServer({"arm": robot}, clock, cfg, self.scene if scene else None) as self.server:
-            self.endpoints = self.server.endpoints
-            self.ready.set()
-            self.server.run(self.stopping.is_set)
-
-    def stop(self) -> None:
-        self.stopping.set()
-        self.thread.join(5.0)
-
-    def client(self, **fields) -> BridgeClient:
-        commands, states = self.endpoints
-        return BridgeClient(ClientConfig(commands=commands, states=states, **fields))
 
 
 @pytest.fixture

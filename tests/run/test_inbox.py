@@ -155,8 +155,12 @@ def test_two_actors_and_several_envs_keep_apart(learner, tmp_path):
     settled([left, right], learner)
     streams = learner.replay.streams()
     assert len(streams) == 3
-    found = {stream: [int(s.obs["pixels/front"][0, 0, 1]) for s in learner.replay.of_stream(stream)] for stream in streams}
-    expected = [[int(s.obs["pixels/front"][0, 0, 1]) for seed in range(3) for s in online(seed + d, 9)] for d in (0, 10, 20)]
+    found = {
+        stream: [int(s.obs["pixels/front"][0, 0, 1]) for s in learner.replay.of_stream(stream)] for stream in streams
+    }
+    expected = [
+        [int(s.obs["pixels/front"][0, 0, 1]) for seed in range(3) for s in online(seed + d, 9)] for d in (0, 10, 20)
+    ]
     assert sorted(found.values()) == sorted(expected)
     left.close()
     right.close()
@@ -214,7 +218,9 @@ def test_weights_come_versioned_and_only_once(learner, tmp_path):
 @pytest.mark.parametrize("wrong", ["version", "config", "spec"])
 def test_an_actor_that_does_not_fit_is_told_why(wrong, learner, tmp_path):
     spec = replace_spec(SPEC) if wrong == "spec" else SPEC
-    actor = Actor(tmp_path / "left.log", learner.inbox.endpoints, spec=spec, config="x" if wrong == "config" else CONFIG)
+    actor = Actor(
+        tmp_path / "left.log", learner.inbox.endpoints, spec=spec, config="x" if wrong == "config" else CONFIG
+    )
     if wrong == "version":
         actor.link._hello = Join(version=99, actor="left", log=actor.log.id, config=fingerprint(CONFIG), spec=spec)
     named = {"version": "version 1", "config": "configuration", "spec": "pixels/front"}[wrong]
