@@ -27,7 +27,7 @@ LAYERS = {
     "configs": "",
     "bench": "*",
     "assembly": "*",
-    "cli": "core data log run assembly config bench",
+    "cli": "core data hardware log run assembly config bench",
 }
 # Package of others -> where it may be imported.
 OUTSIDERS = {

@@ -49,6 +49,8 @@ LONGEST = 4_000
 """Characters of a reason."""
 IDLE_S = 0.05
 """How long to wait for steps before looking whether there is something else to do."""
+FAREWELL_S = 1.0
+"""How long a learner stays after its last words: what an actor has not read when the connection ends is lost to it."""
 QUIET_S = 2.0
 """An actor that was heard of within this time is not replaced by another of its name."""
 
@@ -165,7 +167,9 @@ class Inbox:
             self._confirm()
             for client in self._clients:
                 self._send(client, Over())
-        self._sockets.close(linger_s=1.0)
+            if self._clients:
+                time.sleep(FAREWELL_S)
+        self._sockets.close()
 
     def _confirm(self) -> None:
         """Bring to disk what was handed on, then say so."""

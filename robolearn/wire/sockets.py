@@ -99,13 +99,13 @@ class Sockets:
         socket.setsockopt(zmq.SUBSCRIBE, b"")
         return self._connect(socket, endpoint)
 
-    def close(self, linger_s: float = 0.0) -> None:
-        """Close every socket; what they still hold is sent for so long at most. May be called twice."""
+    def close(self) -> None:
+        """Close every socket at once, whatever they still hold; may be called twice."""
         if self._authenticator is not None:
             self._authenticator.stop()
             self._authenticator = None
         self.context.destroy(
-            linger=round(1e3 * linger_s)
+            linger=0
         )  # monitors and whatever else is open as well; `term` would wait for them for ever
 
     def _socket(self, kind: int, largest: int) -> Socket:

@@ -1,6 +1,7 @@
 """Actor and learner over real sockets: every step arrives exactly once, whichever side dies and when."""
 
 import shutil
+import threading
 import time
 from dataclasses import replace
 
@@ -26,6 +27,7 @@ CAPACITY = 5_000
 def impatient(monkeypatch):
     monkeypatch.setattr(inbox_module, "IDLE_S", 0.002)
     monkeypatch.setattr(inbox_module, "QUIET_S", 0.05)
+    monkeypatch.setattr(inbox_module, "FAREWELL_S", 0.05)
 
 
 class Learner:
@@ -82,6 +84,12 @@ def settled(actors, learner, seconds=10.0) -> None:
         assert time.monotonic() < deadline, [actor.link.unsafe for actor in actors]
         for actor in actors:
             actor.link.pump()
+        learner.step()
+
+
+def talk(actor, learner) -> None:
+    for _ in range(500):
+        actor.link.pump()
         learner.step()
 
 
@@ -215,6 +223,21 @@ def test_weights_come_versioned_and_only_once(learner, tmp_path):
     actor.close()
 
 
+def test_the_end_is_told(learner, tmp_path):
+    actor = Actor(tmp_path / "left.log", learner.inbox.endpoints)
+    actor.link.put(online(0, 5), 0)
+    settled([actor], learner)
+    inbox_module.FAREWELL_S = 1.0
+    end = threading.Thread(target=learner.inbox.close)
+    end.start()
+    while not actor.link.over and end.is_alive():
+        actor.link.pump()
+        time.sleep(0.01)
+    end.join()
+    assert actor.link.over
+    actor.close()
+
+
 @pytest.mark.parametrize("wrong", ["version", "config", "spec"])
 def test_an_actor_that_does_not_fit_is_told_why(wrong, learner, tmp_path):
     spec = replace_spec(SPEC) if wrong == "spec" else SPEC
@@ -225,9 +248,7 @@ def test_an_actor_that_does_not_fit_is_told_why(wrong, learner, tmp_path):
         actor.link._hello = Join(version=99, actor="left", log=actor.log.id, config=fingerprint(CONFIG), spec=spec)
     named = {"version": "version 1", "config": "configuration", "spec": "pixels/front"}[wrong]
     with pytest.raises(ConfigError, match=named):
-        for _ in range(500):
-            actor.link.pump()
-            learner.step()
+        talk(actor, learner)
     actor.close()
 
 
@@ -249,9 +270,7 @@ def test_a_log_that_was_put_back_is_refused(learner, tmp_path):
     time.sleep(0.1)
     actor = Actor(path, learner.inbox.endpoints)
     with pytest.raises(ConfigError, match="put back"):
-        for _ in range(500):
-            actor.link.pump()
-            learner.step()
+        talk(actor, learner)
     actor.close()
 
 
@@ -275,8 +294,6 @@ def test_random_messages_harm_nobody(learner, tmp_path):
 
 
 def test_the_configuration_of_a_run_can_be_asked_for(learner):
-    import threading
-
     told = []
     cfg = LinkConfig(steps=learner.inbox.endpoints[0], retry_s=0.05)
     thread = threading.Thread(target=lambda: told.append(inquire(cfg, lambda: False)))
