@@ -1,11 +1,11 @@
 """Say what is wrong with this machine and its robot server: `robolearn doctor server=true`."""
 
-import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from rich.console import Console
 
 from robolearn import config
+from robolearn.assembly import robot
 from robolearn.hardware import doctor
 from robolearn.hardware.doctor import DoctorConfig, Finding
 
@@ -16,7 +16,7 @@ def main(argv: Sequence[str]) -> int:
     """Print what was found as it is found; return 1 if there is a problem."""
     cfg: DoctorConfig = config.compose("doctor", argv)
     console, findings = Console(), list[Finding]()
-    for finding in _look(cfg):
+    for finding in robot.diagnose(cfg):
         findings.append(finding)
         colour = COLOURS[finding.state]
         console.print(
@@ -25,14 +25,3 @@ def main(argv: Sequence[str]) -> int:
         if finding.fix:
             console.print(f"         {finding.fix}", highlight=False, soft_wrap=True, markup=False)
     return int(doctor.worst(findings) == doctor.PROBLEM)
-
-
-def _look(cfg: DoctorConfig) -> Iterator[Finding]:
-    yield from doctor.machine()
-    if importlib.util.find_spec("mujoco") is not None:
-        from robolearn.envs.sim import gl
-
-        yield doctor.outcome("OpenGL", gl.backend)
-    yield from doctor.devices()
-    if cfg.server:
-        yield from doctor.server(cfg.client)
