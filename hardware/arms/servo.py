@@ -134,6 +134,7 @@ class ServoArm(abc.ABC):
     def _rest(self) -> None:
         """Tell the controller to come to rest; in the servo thread."""
 
+    @abc.abstractmethod
     def _keep_alive(self) -> None:
         """Tell the controller, at every tick, that we are still there, if it wants to hear that."""
 
