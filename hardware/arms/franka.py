@@ -1,0 +1,220 @@
+"""Franka arms over FCI, by franky-control 2.0: impedance control whose targets are streamed."""
+
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from typing_extensions import override
+
+from robolearn.core.clock import WallClock
+from robolearn.core.errors import ConfigError, DriverError
+from robolearn.core.geometry import Pose, quat_from_rotvec, quat_multiply, quat_normalize
+from robolearn.core.protocols import Clock
+from robolearn.core.robot import CommandMode, RobotSpec, RobotState
+from robolearn.hardware.arms.path import Reference
+from robolearn.hardware.arms.servo import ServoArm
+
+EXTRA = "pip install 'robolearn[franka]'"
+CARTESIAN = (CommandMode.POSE, CommandMode.TWIST)
+GRIPPER_HZ = 20.0
+GRASP_TOLERANCE_M = 0.08
+"""Whatever is between the fingers counts as grasped."""
+
+
+@dataclass(kw_only=True, slots=True)
+class FrankaConfig:
+    """A Franka Research 3 or Panda with its hand."""
+
+    host: str = ""
+    """Address of the arm's control box."""
+    rate_hz: float = 100.0
+    """Of targets; the controller behind them runs at 1 kHz."""
+    translational_stiffness: float = 800.0
+    """N/m."""
+    rotational_stiffness: float = 40.0
+    """N m/rad."""
+    joint_stiffness: float = 100.0
+    """N m/rad of every joint, in joint modes."""
+    contact_torque: float = 20.0
+    """N m at which the arm stops by a reflex of its own."""
+    contact_force: float = 30.0
+    """N at which it does."""
+    grip_speed: float = 0.1
+    """m/s."""
+    grip_force: float = 20.0
+    """N."""
+    realtime: bool = True
+    """Whether to insist on a real-time kernel, without which the arm stops by itself now and then."""
+
+    def __post_init__(self) -> None:
+        if not 10.0 <= self.rate_hz <= 1_000.0:
+            raise ConfigError("robot.rate_hz", expected="10 to 1000 Hz", got=self.rate_hz)
+        positive = self.translational_stiffness, self.rotational_stiffness, self.joint_stiffness, self.contact_torque
+        if min(*positive, self.contact_force, self.grip_speed, self.grip_force) <= 0.0:
+            raise ConfigError("robot", expected="stiffness, contact and grip above 0", got=self)
+
+
+class FrankaArm(ServoArm):
+    """One arm; poses and twists are those of the end effector that is set in the arm's Desk, in its base.
+
+    The hand only opens and closes: above half of the opening it opens, below it grasps.
+
+    Args:
+        cfg: Where it is, and how stiff.
+        clock: Stamps states; its period is that of a client's commands.
+        spec: What it is.
+    """
+
+    def __init__(self, cfg: FrankaConfig, clock: Clock, spec: RobotSpec) -> None:
+        super().__init__(spec, clock, cfg.rate_hz)
+        self._cfg = cfg
+        self._franky: Any = None
+        self._robot: Any = None
+        self._tracker: Any = None
+        self._cartesian = False
+        self._aim = Pose(np.zeros(3), np.array([1.0, 0.0, 0.0, 0.0]))
+        self._joints = np.zeros(len(spec.joint_names))
+        self._hand: _Hand | None = None
+
+    @override
+    def _connect(self) -> None:
+        if not self._cfg.host:
+            raise ConfigError("robot.host", expected="the address of the arm's control box", got="nothing")
+        try:
+            import franky
+        except ModuleNotFoundError as error:
+            raise ConfigError("robot=franka", expected="franky-control", got="not installed", fix=EXTRA) from error
+        self._franky = franky
+        realtime = franky.RealtimeConfig.Enforce if self._cfg.realtime else franky.RealtimeConfig.Ignore
+        try:
+            self._robot = franky.Robot(self._cfg.host, realtime_config=realtime)
+            self._robot.recover_from_errors()
+            self._robot.set_collision_behavior(self._cfg.contact_torque, self._cfg.contact_force)
+            if self._spec.gripper_max_m is not None:
+                self._hand = _Hand(franky.Gripper(self._cfg.host), self._cfg, self._spec.gripper_max_m)
+        except franky.Exception as error:
+            fix = "is FCI activated in Desk, are the brakes open, and does the firmware match franky's libfranka?"
+            raise DriverError(self._name, expected=f"an arm at {self._cfg.host}", got=str(error), fix=fix) from error
+
+    @override
+    def _disconnect(self) -> None:
+        if self._hand is not None:
+            self._hand.close()
+        self._robot = self._tracker = self._hand = None
+
+    @override
+    def _read(self) -> RobotState:
+        stamp_ns, state = self._clock.now_ns(), self._robot.state
+        effector, twist = state.O_T_EE, state.O_dP_EE_est
+        x, y, z, w = effector.quaternion
+        hand = self._hand
+        return RobotState(
+            stamp_ns=stamp_ns,
+            clock_id=self._clock.clock_id,
+            q=np.array(state.q),
+            dq=np.array(state.dq),
+            pose_tool_in_base=Pose(np.array(effector.translation), np.array([w, x, y, z])),
+            twist=np.concatenate([twist.linear, twist.angular]),
+            wrench=np.array(state.O_F_ext_hat_K),
+            gripper=None if hand is None else hand.opening,
+            gripper_speed=None if hand is None else hand.speed,
+            faults=("reflex",) if self._robot.has_errors else (),
+        )
+
+    @override
+    def _send(self, reference: Reference, grip: float | None) -> None:
+        cartesian = reference.mode in CARTESIAN
+        if self._tracker is not None and self._cartesian is not cartesian:
+            self._rest()
+        if self._tracker is None:
+            self._begin(cartesian)
+        period_s, target = 1.0 / self._rate_hz, reference.target
+        match reference.mode:
+            case CommandMode.POSE:
+                self._aim = Pose(target[:3], target[3:])
+            case CommandMode.TWIST:
+                turned = quat_multiply(quat_from_rotvec(period_s * target[3:]), self._aim.quat_wxyz)
+                self._aim = Pose(self._aim.position + period_s * target[:3], quat_normalize(turned))
+            case CommandMode.JOINT_POSITION:
+                self._joints = target
+            case CommandMode.JOINT_VELOCITY:
+                self._joints = self._joints + period_s * target
+        self._tracker.set_target(self._affine() if cartesian else self._joints)
+        if grip is not None and self._hand is not None:
+            self._hand.wanted = grip
+
+    @override
+    def _rest(self) -> None:
+        if self._tracker is not None:
+            self._tracker.stop()
+        self._tracker = None
+
+    @override
+    def _keep_alive(self) -> None:
+        """Do nothing: the library's own loop talks to the arm."""
+
+    def _begin(self, cartesian: bool) -> None:
+        """Start the controller that follows poses or joint angles, from where the arm is."""
+        cfg, state = self._cfg, self._checked()
+        assert state.pose_tool_in_base is not None
+        self._aim, self._joints, self._cartesian = state.pose_tool_in_base, state.q, cartesian
+        if cartesian:
+            self._tracker = self._franky.CartesianImpedanceTracker(
+                self._robot,
+                translational_stiffness=cfg.translational_stiffness,
+                rotational_stiffness=cfg.rotational_stiffness,
+            )
+        else:
+            self._tracker = self._franky.JointImpedanceTracker(
+                self._robot, stiffness=np.full(self._joints.size, cfg.joint_stiffness)
+            )
+
+    def _affine(self) -> Any:  # noqa: ANN401
+        w, x, y, z = self._aim.quat_wxyz
+        return self._franky.Affine(self._aim.position, np.array([x, y, z, w]))
+
+
+class _Hand:
+    """The hand, in a thread of its own: asking it how wide it is takes longer than a tick of the arm."""
+
+    def __init__(self, gripper: Any, cfg: FrankaConfig, width_m: float) -> None:  # noqa: ANN401
+        self._gripper, self._cfg, self._width_m = gripper, cfg, width_m
+        self.wanted: float | None = None
+        """Opening in [0, 1] that it is told to have."""
+        self.opening, self.speed = self._measured(), 0.0
+        self._open: bool | None = None
+        self._moving: Any = None
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name="hand", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread; the hand keeps what it holds."""
+        self._ended.set()
+        self._thread.join(2.0)
+
+    def _measured(self) -> float:
+        return min(max(float(self._gripper.width) / self._width_m, 0.0), 1.0)
+
+    def _serve(self) -> None:
+        pace = WallClock(1.0 / GRIPPER_HZ)
+        while not self._ended.is_set():
+            before, self.opening = self.opening, self._measured()
+            self.speed = (self.opening - before) * GRIPPER_HZ
+            self._act()
+            pace.wait()
+
+    def _act(self) -> None:
+        if self.wanted is None or (self._moving is not None and not self._moving.wait(0.0)):
+            return
+        wide = self.wanted > 0.5
+        if wide is self._open:
+            return
+        self._open, cfg = wide, self._cfg
+        if wide:
+            self._moving = self._gripper.open_async(cfg.grip_speed)
+        else:
+            self._moving = self._gripper.grasp_async(
+                0.0, cfg.grip_speed, cfg.grip_force, GRASP_TOLERANCE_M, GRASP_TOLERANCE_M
+            )
