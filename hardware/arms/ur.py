@@ -16,21 +16,6 @@ from robolearn.hardware.arms.servo import ServoArm
 EXTRA = "pip install 'robolearn[ur]'"
 LOOKAHEAD_S, GAIN = 0.05, 300.0
 """Of servoJ and servoL: how far ahead the controller smooths, and how stiffly it follows; within the vendor's 0.03 to 0.2 s and 100 to 2000."""
-_JOINTS = ("shoulder_pan", "shoulder_lift", "elbow", "wrist_1", "wrist_2", "wrist_3")
-_TURN = 2.0 * np.pi
-UR5E = RobotSpec(
-    name="ur5e",
-    joint_names=_JOINTS,
-    q_min=(-_TURN, -_TURN, -np.pi, -_TURN, -_TURN, -_TURN),
-    q_max=(_TURN, _TURN, np.pi, _TURN, _TURN, _TURN),
-    dq_max=(np.pi,) * 6,
-    ddq_max=(15.0,) * 6,
-    tau_max=(150.0, 150.0, 150.0, 28.0, 28.0, 28.0),
-    q_home=(0.0, -1.57, 1.57, -1.57, -1.57, 0.0),
-    modes=tuple(CommandMode),
-    senses=("pose_tool_in_base", "twist", "wrench"),
-)
-"""Joint ranges, speeds and torques of the vendor's data sheet; accelerations are ours, well below what the arm can do."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -62,7 +47,7 @@ class UrArm(ServoArm):
         spec: What it is.
     """
 
-    def __init__(self, cfg: UrConfig, clock: Clock, spec: RobotSpec = UR5E) -> None:
+    def __init__(self, cfg: UrConfig, clock: Clock, spec: RobotSpec) -> None:
         super().__init__(spec, clock, cfg.rate_hz)
         self._cfg = cfg
         self._control: Any = None
