@@ -6,6 +6,7 @@ from typing import Any
 from robolearn.core.errors import ConfigError
 from robolearn.hardware.bridge.client import ClientConfig
 from robolearn.hardware.bridge.server import ServerConfig
+from robolearn.safety import SafetyLimits
 
 
 @dataclass(kw_only=True, slots=True)
@@ -25,10 +26,18 @@ class RobotServerConfig:
     """A robot server."""
 
     robot: Any = None
-    """What it owns: `twin`."""
+    """What it owns: `twin`, `franka`, `ur` or `lerobot`."""
     env: Any = None
     """The task of a twin."""
+    rate_hz: float = 10.0
+    """Of the commands that a real arm is to expect; a twin has that of its task."""
+    safety: SafetyLimits = field(default_factory=SafetyLimits)
+    """Of a real arm; a twin has those of its task."""
     server: ServerConfig = field(default_factory=ServerConfig)
+
+    def __post_init__(self) -> None:
+        if not 1.0 <= self.rate_hz <= 100.0:
+            raise ConfigError("rate_hz", expected="1 to 100 Hz", got=self.rate_hz)
 
 
 @dataclass(kw_only=True, slots=True)

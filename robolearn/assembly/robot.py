@@ -4,12 +4,22 @@ import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
+from robolearn.core import arms
+from robolearn.core.clock import WallClock
 from robolearn.core.errors import ConfigError
+from robolearn.core.protocols import Clock, RobotDriver
 from robolearn.hardware import doctor
+from robolearn.hardware.arms.franka import FrankaArm, FrankaConfig
+from robolearn.hardware.arms.lerobot import LeRobotArm, LeRobotConfig
+from robolearn.hardware.arms.ur import UrArm, UrConfig
 from robolearn.hardware.bridge.server import RobotServer
 from robolearn.hardware.config import KeysConfig, RobotServerConfig, TwinConfig
 from robolearn.hardware.doctor import DoctorConfig, Finding
+from robolearn.safety import SupervisedRobot
 from robolearn.wire.keys import make_keys
+
+ARM = "arm"
+"""Name of the one arm of a server of a real one."""
 
 
 def make_robot_server(cfg: RobotServerConfig) -> RobotServer:
@@ -24,8 +34,23 @@ def make_robot_server(cfg: RobotServerConfig) -> RobotServer:
 
             twin = make_twin(cfg.env, cfg.robot.camera_hz)
             return RobotServer(twin.arms, twin.clock, cfg.server, twin.scene, twin.cameras)
+        case FrankaConfig() | UrConfig() | LeRobotConfig():
+            clock = WallClock(1.0 / cfg.rate_hz)
+            arm = SupervisedRobot(make_arm(cfg.robot, clock), cfg.safety, clock)
+            return RobotServer({ARM: arm}, clock, cfg.server)
         case _:
-            raise ConfigError("robot", expected="twin", got=type(cfg.robot).__name__)
+            raise ConfigError("robot", expected="twin, franka, ur or lerobot", got=type(cfg.robot).__name__)
+
+
+def make_arm(cfg: FrankaConfig | UrConfig | LeRobotConfig, clock: Clock) -> RobotDriver:
+    """Return the driver of a real arm; it reaches the arm, and loads its vendor's library, when it is entered."""
+    match cfg:
+        case FrankaConfig():
+            return FrankaArm(cfg, clock, arms.PANDA)
+        case UrConfig():
+            return UrArm(cfg, clock, arms.UR5E)
+        case LeRobotConfig():
+            return LeRobotArm(cfg, clock, arms.SO101)
 
 
 def write_keys(cfg: KeysConfig) -> tuple[Path, Path]:
