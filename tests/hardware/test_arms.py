@@ -1,0 +1,96 @@
+"""Drivers of real arms beyond the contract, against fakes of their vendors' libraries."""
+
+import sys
+import time
+
+import fake_ur
+import numpy as np
+import pytest
+
+from robolearn.core import arms
+from robolearn.core.clock import WallClock
+from robolearn.core.errors import ConfigError, DriverError
+from robolearn.core.robot import CommandMode, RobotCommand
+from robolearn.hardware.arms.ur import UrArm, UrConfig
+
+HOST = "192.0.2.1"
+
+
+def until(condition, patience_s=3.0):
+    end = time.monotonic() + patience_s
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def insist(arm, target, times=100):
+    for _ in range(times):
+        arm.command(RobotCommand(mode=CommandMode.JOINT_POSITION, target=target))
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def controller(monkeypatch):
+    for name, module in fake_ur.modules().items():
+        monkeypatch.setitem(sys.modules, name, module)
+    fake_ur.CONTROLLERS[HOST] = fake_ur.Controller()
+    yield fake_ur.CONTROLLERS[HOST]
+    fake_ur.CONTROLLERS.clear()
+
+
+def make_ur(**cfg):
+    return UrArm(UrConfig(host=HOST, rate_hz=125.0, **cfg), WallClock(0.1), arms.UR5E)
+
+
+def test_a_ur_follows_joints_poses_and_speeds_and_rests_between(controller):
+    with make_ur() as ur:
+        q = ur.state().q
+        ur.command(RobotCommand(mode=CommandMode.JOINT_POSITION, target=q + 0.05))
+        assert until(lambda: np.abs(ur.state().q - q - 0.05).max() < 1e-3)
+        start = ur.state().pose_tool_in_base.to_array()
+        ur.command(RobotCommand(mode=CommandMode.POSE, target=start + np.array([0.0, 0.0, 0.03, 0.0, 0.0, 0.0, 0.0])))
+        assert until(lambda: abs(ur.state().pose_tool_in_base.position[2] - start[2] - 0.03) < 1e-3)
+        ur.command(RobotCommand(mode=CommandMode.TWIST, target=np.array([0.0, 0.05, 0, 0, 0, 0]), valid_for_s=0.2))
+        assert until(lambda: ur.state().twist[1] > 0.04)
+        assert until(lambda: np.abs(ur.state().dq).max() < 1e-6)
+    assert not controller.in_control
+
+
+def test_the_controllers_watchdog_hears_of_us_while_nothing_moves(controller):
+    with make_ur(watchdog_hz=20.0) as ur:
+        time.sleep(0.3)
+        assert controller.in_control
+        ur.command(RobotCommand(mode=CommandMode.JOINT_POSITION, target=ur.state().q + 0.02))
+        assert until(lambda: controller.servo_targets > 3)
+
+
+def test_an_emergency_stop_is_a_fault_and_ends_all_motion(controller):
+    with make_ur() as ur:
+        target = ur.state().q + 0.5
+        ur.command(RobotCommand(mode=CommandMode.JOINT_POSITION, target=target))
+        controller.emergency = True
+        assert until(lambda: bool(ur.state().faults))
+        assert any("emergency_stop" in fault or "driver" in fault for fault in ur.state().faults)
+        assert until(lambda: np.abs(controller.dq).max() == 0.0)
+        with pytest.raises(DriverError):
+            insist(ur, target)
+
+
+def test_what_is_missing_is_named(controller, monkeypatch):
+    with pytest.raises(ConfigError, match="address"), UrArm(UrConfig(), WallClock(0.1), arms.UR5E):
+        pass
+    with (
+        pytest.raises(DriverError, match="remote control"),
+        UrArm(UrConfig(host="192.0.2.9"), WallClock(0.1), arms.UR5E),
+    ):
+        pass
+    monkeypatch.setitem(sys.modules, "rtde_control", None)
+    with pytest.raises(ConfigError, match="ur-rtde"), make_ur():
+        pass
+
+
+def test_only_one_may_command_a_ur(controller):
+    with make_ur(), pytest.raises(DriverError, match="already in use"), make_ur():
+        pass
