@@ -1,10 +1,14 @@
 """Every arm and camera that there is, with a clock that moves it: what the contract suites run over."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import fake_ur
 from fakes import FakeArm, FakeCamera, ManualClock
 
+from robolearn.core import arms
+from robolearn.core.clock import WallClock
 from robolearn.core.protocols import CameraDriver, Clock, RobotDriver
 from robolearn.envs.assets.panda import PANDA
 from robolearn.envs.assets.so101 import SO101
@@ -12,6 +16,7 @@ from robolearn.envs.sim.arm import SimArm
 from robolearn.envs.sim.camera import SimCamera
 from robolearn.envs.sim.model import ArmModel
 from robolearn.envs.sim.world import World
+from robolearn.hardware.arms.ur import UrArm, UrConfig
 from robolearn.safety import SafetyLimits, SupervisedRobot
 
 
@@ -40,6 +45,14 @@ def so101_rig() -> Rig:
     return sim_rig(model=SO101)
 
 
+def ur_rig() -> Rig:
+    sys.modules.update(fake_ur.modules())
+    host = f"192.0.2.{len(fake_ur.CONTROLLERS)}"
+    fake_ur.CONTROLLERS[host] = fake_ur.Controller()
+    clock = WallClock(0.1)
+    return Rig(UrArm(UrConfig(host=host, rate_hz=125.0), clock, arms.UR5E), clock)
+
+
 def supervised(rig: Rig, limits: SafetyLimits | None = None) -> Rig:
     return Rig(SupervisedRobot(rig.driver, limits or SafetyLimits(), rig.clock), rig.clock, rig.world)
 
@@ -51,6 +64,8 @@ ARMS: dict[str, Callable[[], Rig]] = {
     "supervised-sim": lambda: supervised(sim_rig()),
     "so101": so101_rig,
     "supervised-so101": lambda: supervised(so101_rig()),
+    "ur": ur_rig,
+    "supervised-ur": lambda: supervised(ur_rig()),
 }
 
 

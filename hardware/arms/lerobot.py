@@ -56,6 +56,9 @@ class LeRobotArm(ServoArm):
         spec: What it is; its joints have LeRobot's names, without `.pos`.
     """
 
+    RESET_TOLERANCE = 0.05
+    """Its motors give way a little to the arm's weight."""
+
     def __init__(self, cfg: LeRobotConfig, clock: Clock, spec: RobotSpec) -> None:
         super().__init__(spec, clock, cfg.rate_hz)
         self._cfg = cfg

@@ -21,11 +21,13 @@ SIZES = {CommandMode.POSE: 7, CommandMode.TWIST: 6}
 RAMP_S = 0.1
 """From an expired velocity to rest."""
 JOIN_S = 2.0
+RESET_SPEED = 0.25
+"""Share of each joint's top speed at which `reset` drives."""
 _log = logging.getLogger(__name__)
 
 
 class ServoArm(abc.ABC):
-    """A `RobotDriver` over a vendor's streaming interface.
+    """A `RobotDriver` over a vendor's streaming interface; entered before anything else, and once.
 
     What the vendor's library raises ends all motion and shows as a fault in the state; entering the driver again is the way back.
 
@@ -34,6 +36,9 @@ class ServoArm(abc.ABC):
         clock: Stamps states; its period is that of a client's commands.
         rate_hz: Of targets.
     """
+
+    RESET_TOLERANCE = 0.001
+    """rad of each joint by which `reset` may miss."""
 
     def __init__(self, spec: RobotSpec, clock: Clock, rate_hz: float) -> None:
         self._spec, self._clock, self._rate_hz = spec, clock, rate_hz
@@ -102,8 +107,27 @@ class ServoArm(abc.ABC):
             self._halt = True
 
     def reset(self, q: NDArray[np.float64] | None = None) -> None:
-        """Raise: such arms are driven home through the supervisor, with joint positions."""
-        raise DriverError(self._name, expected="joint positions through the supervisor", got="a reset of the driver")
+        """Drive there straight through joint space, and rest; blocks until there.
+
+        Raises:
+            DriverError: If the arm takes no joint positions, a fault ends its motion, or it does not get there.
+        """
+        goal, start = np.array(self._spec.q_home if q is None else q, np.float64), self._checked().q
+        way_s = float((np.abs(goal - start) / (RESET_SPEED * np.array(self._spec.dq_max))).max())
+        begun_s, pace = self._now_s(), WallClock(self._clock.period_s)
+        while True:
+            passed_s = self._now_s() - begun_s
+            share = min((passed_s + self._clock.period_s) / max(way_s, self._clock.period_s), 1.0)
+            target = start + (3.0 - 2.0 * share) * share**2 * (goal - start)
+            self.command(RobotCommand(mode=CommandMode.JOINT_POSITION, target=target))
+            pace.wait()
+            short = float(np.abs(self._checked().q - goal).max())
+            if share == 1.0 and short < self.RESET_TOLERANCE:
+                break
+            if passed_s > 3.0 * way_s + 2.0:
+                got = f"{short:.3f} rad short after {passed_s:.1f} s"
+                raise DriverError(f"reset of {self._name}", expected="to get there", got=got)
+        self.stop()
 
     @property
     def _name(self) -> str:

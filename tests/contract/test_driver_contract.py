@@ -1,6 +1,7 @@
 """What every `RobotDriver` must do, whatever is behind it."""
 
 import time
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -15,8 +16,10 @@ OPTIONAL = {"pose_tool_in_base": None, "twist": (6,), "wrench": (6,), "gripper":
 
 
 @pytest.fixture(params=ARMS)
-def rig(request) -> Rig:
-    return ARMS[request.param]()
+def rig(request) -> Iterator[Rig]:
+    rig = ARMS[request.param]()
+    with rig.driver:
+        yield rig
 
 
 def setpoint(rig: Rig, offset: tuple[float, float, float] = (0.0, 0.0, 0.0), **more: object) -> RobotCommand:
@@ -212,10 +215,13 @@ def test_reset_goes_to_a_configuration_and_clears_the_setpoint(rig):
     assert rig.driver.state().q == pytest.approx(spec.q_home, abs=5e-3)
 
 
-def test_it_is_a_context_manager(rig):
-    with rig.driver as entered:
-        assert entered is rig.driver
-        entered.state()
+@pytest.mark.parametrize("name", ARMS)
+def test_it_is_a_context_manager_and_may_be_entered_again(name):
+    driver = ARMS[name]().driver
+    for _ in range(2):
+        with driver as entered:
+            assert entered is driver
+            entered.state()
 
 
 def test_a_snapshot_continues_bit_for_bit(rig):

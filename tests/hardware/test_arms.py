@@ -58,6 +58,14 @@ def test_a_ur_follows_joints_poses_and_speeds_and_rests_between(controller):
     assert not controller.in_control
 
 
+def test_a_ur_drives_home(controller):
+    with make_ur() as ur:
+        ur.reset(np.array(arms.UR5E.q_home) + 0.1)
+        assert np.abs(ur.state().q - arms.UR5E.q_home - 0.1).max() < 0.011
+        ur.reset()
+        assert np.abs(ur.state().q - arms.UR5E.q_home).max() < 0.011
+
+
 def test_the_controllers_watchdog_hears_of_us_while_nothing_moves(controller):
     with make_ur(watchdog_hz=20.0) as ur:
         time.sleep(0.3)
