@@ -37,6 +37,7 @@ SCHEMAS: dict[str, str] = {
     "deploy": "robolearn.hardware.config:DeployConfig",
     "keys": "robolearn.hardware.config:KeysConfig",
     "doctor": "robolearn.hardware.doctor:DoctorConfig",
+    "chaos": "robolearn.hardware.bridge.chaos:ProxyConfig",
     "robot/twin": "robolearn.hardware.config:TwinConfig",
     "robot/franka": "robolearn.hardware.arms.franka:FrankaConfig",
     "robot/ur": "robolearn.hardware.arms.ur:UrConfig",

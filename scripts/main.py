@@ -22,6 +22,7 @@ VERBS = {
     "deploy": "run a policy on a robot:     robolearn deploy run=runs/pick_cube_sac_3 episodes=10",
     "keys": "make keys for a bridge:      robolearn keys name=server",
     "doctor": "say what is wrong:           robolearn doctor server=true",
+    "chaos": "a bad network on purpose:    robolearn chaos to_server.drop=0.1",
     "show": "look at a demonstration file or a task: robolearn show demos/pick_cube.hdf5, robolearn show env=push",
     "bench": "measure:                     robolearn bench env|replay|sac|learn",
 }

@@ -1,7 +1,10 @@
 """A bad network on purpose: between clients and a robot server, messages are lost, late, doubled, swapped and damaged, by a seed."""
 
+import contextlib
 import heapq
 import itertools
+import os
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -143,6 +146,14 @@ class ProxyConfig:
     to_server: ChaosConfig = field(default_factory=ChaosConfig)
     to_client: ChaosConfig = field(default_factory=ChaosConfig)
     security: SecurityConfig = field(default_factory=SecurityConfig)
+    kill: int = 0
+    """A process that is killed (SIGKILL) while the proxy runs, such as a server that something starts again; 0 for none."""
+    kill_within_s: float = 60.0
+    """When: at a moment that `to_server.seed` draws from this many seconds."""
+
+    def __post_init__(self) -> None:
+        if self.kill < 0 or self.kill == 1 or self.kill_within_s <= 0.0:
+            raise ConfigError("chaos.kill", expected="the number of a process, within more than 0 s", got=self.kill)
 
 
 class ChaosProxy:
@@ -162,6 +173,8 @@ class ChaosProxy:
         self._there: dict[bytes, Scrambler] = {}
         self._back: dict[bytes, Scrambler] = {}
         self.states = Scrambler(cfg.to_client, 1)
+        moment_s = np.random.default_rng([cfg.to_server.seed, 4]).uniform(0.0, cfg.kill_within_s)
+        self._kills_ns = now_ns() + round(moment_s * 1e9) if cfg.kill else None
 
     @property
     def endpoints(self) -> tuple[str, str]:
@@ -185,6 +198,10 @@ class ChaosProxy:
     def step(self) -> None:
         """Pass on what has come and is due."""
         now_ns = self._now_ns()
+        if self._kills_ns is not None and now_ns >= self._kills_ns:
+            self._kills_ns = None
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._cfg.kill, signal.SIGKILL)
         self._take_from_clients(now_ns)
         for client, back in self._backs.items():
             while (answer := received(back)) is not None:
