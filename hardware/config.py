@@ -6,6 +6,8 @@ from typing import Any
 from robolearn.core.errors import ConfigError
 from robolearn.hardware.bridge.client import ClientConfig
 from robolearn.hardware.bridge.server import ServerConfig
+from robolearn.hardware.cameras.client import RemoteCameraConfig
+from robolearn.hardware.cameras.server import CameraServerConfig
 from robolearn.safety import SafetyLimits
 
 
@@ -26,18 +28,29 @@ class RobotServerConfig:
     """A robot server."""
 
     robot: Any = None
-    """What it owns: `twin`, `franka`, `ur` or `lerobot`."""
+    """What it owns: `twin`, `franka`, `ur`, `lerobot` or `mock`."""
     env: Any = None
     """The task of a twin."""
     rate_hz: float = 10.0
     """Of the commands that a real arm is to expect; a twin has that of its task."""
     safety: SafetyLimits = field(default_factory=SafetyLimits)
     """Of a real arm; a twin has those of its task."""
+    cameras: dict[str, RemoteCameraConfig] = field(default_factory=dict[str, RemoteCameraConfig])
+    """What camera servers show of a real arm, by name: clients are told where they are. A twin has those of its task."""
     server: ServerConfig = field(default_factory=ServerConfig)
 
     def __post_init__(self) -> None:
         if not 1.0 <= self.rate_hz <= 100.0:
             raise ConfigError("rate_hz", expected="1 to 100 Hz", got=self.rate_hz)
+
+
+@dataclass(kw_only=True, slots=True)
+class CameraProcessConfig:
+    """A camera server."""
+
+    camera: Any = None
+    """What takes the pictures: `opencv` (a device or a video file), `realsense`, `lerobot` or `synthetic`."""
+    server: CameraServerConfig = field(default_factory=CameraServerConfig)
 
 
 @dataclass(kw_only=True, slots=True)

@@ -19,6 +19,7 @@ VERBS = {
     "record": "record demonstrations:       robolearn record env=pick_cube episodes=20",
     "convert": "convert demonstrations:      robolearn convert source=demos/pick_cube.hdf5 out=demos/pick_cube_lerobot",
     "robot_server": "own a robot:                 robolearn robot_server robot=twin env=pick_cube",
+    "camera_server": "publish a camera:            robolearn camera_server camera.device=0 camera.name=front",
     "deploy": "run a policy on a robot:     robolearn deploy run=runs/pick_cube_sac_3 episodes=10",
     "keys": "make keys for a bridge:      robolearn keys name=server",
     "doctor": "say what is wrong:           robolearn doctor server=true",
@@ -34,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     console = Console(stderr=True)
     if not words or words[0] in ("-h", "--help", "help"):
         print("usage: robolearn <verb> [overrides]\n")
-        print("\n".join(f"  {verb:9s} {text}" for verb, text in VERBS.items()))
+        print("\n".join(f"  {verb:13s} {text}" for verb, text in VERBS.items()))
         return 0
     logging.basicConfig(
         level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=console, show_path=False)]

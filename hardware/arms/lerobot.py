@@ -1,6 +1,5 @@
 """Any arm that LeRobot drives (huggingface/lerobot 0.4, `lerobot.robots.Robot`), by its names and its shape, not by its class."""
 
-import importlib
 import math
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,8 +13,8 @@ from robolearn.core.protocols import Clock
 from robolearn.core.robot import RobotSpec, RobotState
 from robolearn.hardware.arms.path import Reference
 from robolearn.hardware.arms.servo import ServoArm
+from robolearn.hardware.plugin import named
 
-EXTRA = "pip install 'lerobot[feetech]'"
 POSITION = ".pos"
 """End of the names of joints in LeRobot's observations and actions."""
 GRIPPER = "gripper"
@@ -67,7 +66,7 @@ class LeRobotArm(ServoArm):
 
     @override
     def _connect(self) -> None:
-        make, config = _named(self._cfg.robot, "robot.robot"), _named(self._cfg.config, "robot.config")
+        make, config = named(self._cfg.robot, "robot.robot"), named(self._cfg.config, "robot.config")
         try:
             self._robot = make(config(**self._cfg.kwargs))
         except TypeError as error:
@@ -142,13 +141,3 @@ class LeRobotArm(ServoArm):
         if grip is not None:
             action[GRIPPER + POSITION] = grip * _OPEN
         return action
-
-
-def _named(path: str, key: str) -> Any:  # noqa: ANN401  (whatever is there)
-    module, _, name = path.partition(":")
-    try:
-        return getattr(importlib.import_module(module), name)
-    except ModuleNotFoundError as error:
-        raise ConfigError(key, expected=path, got=str(error), fix=EXTRA) from error
-    except (AttributeError, ValueError) as error:
-        raise ConfigError(key, expected="module:class", got=f"'{path}'", fix=str(error)) from error

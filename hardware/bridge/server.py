@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from robolearn.core.clock import WallClock
 from robolearn.core.errors import ConfigError, RobolearnError, WireError
 from robolearn.core.protocols import CameraDriver, Clock
 from robolearn.hardware.bridge.desk import ASKED, ArmDesk, DeskConfig
+from robolearn.hardware.cameras.client import RemoteCameraConfig
 from robolearn.hardware.cameras.tap import CameraTap
 from robolearn.safety import SupervisedRobot
 from robolearn.wire.codec import Decoder, encode
@@ -21,6 +23,7 @@ from robolearn.wire.messages import (
     PROTOCOL,
     Acquire,
     Begin,
+    CameraAddress,
     ClearFaults,
     Command,
     Done,
@@ -38,10 +41,12 @@ from robolearn.wire.messages import (
     Stop,
     Welcome,
 )
-from robolearn.wire.sockets import SecurityConfig, Sockets, bound_to, received, sent
+from robolearn.wire.sockets import SecurityConfig, Sockets, bound_to, received, sent, wait_for_any
 
 MOST = 256
 """Messages that are taken in one tick; a flood must not stop the clock."""
+SHORTEST_WAIT_S = 1e-3
+"""A socket can be waited for by the ms only."""
 _log = logging.getLogger(__name__)
 
 
@@ -94,6 +99,7 @@ class RobotServer:
         cfg: Addresses, rate and patience.
         scene: Of a twin.
         cameras: Of a twin, by name; entered and exited as the arms.
+        elsewhere: Cameras with servers of their own, by name, for clients to be told.
 
     Raises:
         ConfigError: If an address cannot be bound to.
@@ -106,6 +112,7 @@ class RobotServer:
         cfg: ServerConfig,
         scene: Scene | None = None,
         cameras: Mapping[str, CameraDriver] | None = None,
+        elsewhere: Mapping[str, RemoteCameraConfig] | None = None,
     ) -> None:
         self.session = secrets.randbits(62)
         self._clock, self._cfg, self._scene = clock, cfg, scene
@@ -118,6 +125,8 @@ class RobotServer:
         except ConfigError:
             self._sockets.close()
             raise
+        self._cameras = {name: _address(cfg) for name, cfg in (elsewhere or {}).items()}
+        self._cameras |= {name: tap.address for name, tap in self._taps.items()}
         self._desks = {name: ArmDesk(robot, clock, self.session, cfg.desk) for name, robot in arms.items()}
         self._drivers = ExitStack()
         for driver in (*arms.values(), *(cameras or {}).values()):
@@ -142,8 +151,8 @@ class RobotServer:
         self.close()
 
     def run(self, stop: Callable[[], bool]) -> None:
-        """Tick until `stop` says so."""
-        pace = WallClock(1.0 / self._cfg.rate_hz)
+        """Tick until `stop` says so; between two ticks, clients are heard and answered at once."""
+        pace = WallClock(1.0 / self._cfg.rate_hz, sleep=self._attend)
         while not stop():
             self.tick()
             if pace.wait() > 0.0:
@@ -166,7 +175,17 @@ class RobotServer:
         self._drivers.close()
         self._sockets.close()
 
-    def _hear_all(self) -> None:
+    def _attend(self, seconds: float) -> None:
+        """Serve clients for so long; who commands gets to know at once what has become of it."""
+        end_s = time.monotonic() + seconds
+        while (left_s := end_s - time.monotonic()) > SHORTEST_WAIT_S:
+            wait_for_any([self._hear], left_s - SHORTEST_WAIT_S)
+            if self._hear_all():
+                self._publish()
+        time.sleep(max(end_s - time.monotonic(), 0.0))
+
+    def _hear_all(self) -> bool:
+        """Take what clients have sent; return whether there were commands."""
         heard: list[tuple[bytes, FromClient]] = []
         for _ in range(MOST):
             frames = received(self._hear)
@@ -183,6 +202,7 @@ class RobotServer:
         heard.sort(key=lambda item: not isinstance(item[1], Stop))
         for client, message in heard:
             self._take(client, message)
+        return any(isinstance(message, Command) for _, message in heard)
 
     def _take(self, client: bytes, message: FromClient) -> None:
         for desk in self._desks.values():
@@ -215,7 +235,7 @@ class RobotServer:
                     session=self.session,
                     period_s=self._clock.period_s,
                     arms=arms,
-                    cameras={name: tap.address for name, tap in self._taps.items()},
+                    cameras=self._cameras,
                     has_scene=self._scene is not None,
                 )
             case Ping():
@@ -300,3 +320,7 @@ class RobotServer:
         if arm not in self._desks:
             raise WireError("arm", expected=f"one of {sorted(self._desks)}", got=f"'{arm}'")
         return self._desks[arm]
+
+
+def _address(cfg: RemoteCameraConfig) -> CameraAddress:
+    return CameraAddress(endpoint=cfg.endpoint, height=cfg.height, width=cfg.width, rate_hz=cfg.rate_hz)

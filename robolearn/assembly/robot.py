@@ -11,9 +11,16 @@ from robolearn.core.protocols import Clock, RobotDriver
 from robolearn.hardware import doctor
 from robolearn.hardware.arms.franka import FrankaArm, FrankaConfig
 from robolearn.hardware.arms.lerobot import LeRobotArm, LeRobotConfig
+from robolearn.hardware.arms.mock import MockArm, MockConfig
 from robolearn.hardware.arms.ur import UrArm, UrConfig
 from robolearn.hardware.bridge.server import RobotServer
-from robolearn.hardware.config import KeysConfig, RobotServerConfig, TwinConfig
+from robolearn.hardware.cameras.lerobot import LeRobotCamera, LeRobotCameraConfig
+from robolearn.hardware.cameras.opencv import OpenCVCamera, OpenCVConfig
+from robolearn.hardware.cameras.realsense import RealSenseCamera, RealSenseConfig
+from robolearn.hardware.cameras.server import CameraServer
+from robolearn.hardware.cameras.source import PictureSource
+from robolearn.hardware.cameras.synthetic import SyntheticCamera, SyntheticConfig
+from robolearn.hardware.config import CameraProcessConfig, KeysConfig, RobotServerConfig, TwinConfig
 from robolearn.hardware.doctor import DoctorConfig, Finding
 from robolearn.safety import SupervisedRobot
 from robolearn.wire.keys import make_keys
@@ -34,15 +41,15 @@ def make_robot_server(cfg: RobotServerConfig) -> RobotServer:
 
             twin = make_twin(cfg.env, cfg.robot.camera_hz)
             return RobotServer(twin.arms, twin.clock, cfg.server, twin.scene, twin.cameras)
-        case FrankaConfig() | UrConfig() | LeRobotConfig():
+        case FrankaConfig() | UrConfig() | LeRobotConfig() | MockConfig():
             clock = WallClock(1.0 / cfg.rate_hz)
             arm = SupervisedRobot(make_arm(cfg.robot, clock), cfg.safety, clock)
-            return RobotServer({ARM: arm}, clock, cfg.server)
+            return RobotServer({ARM: arm}, clock, cfg.server, elsewhere=cfg.cameras)
         case _:
-            raise ConfigError("robot", expected="twin, franka, ur or lerobot", got=type(cfg.robot).__name__)
+            raise ConfigError("robot", expected="twin, franka, ur, lerobot or mock", got=type(cfg.robot).__name__)
 
 
-def make_arm(cfg: FrankaConfig | UrConfig | LeRobotConfig, clock: Clock) -> RobotDriver:
+def make_arm(cfg: FrankaConfig | UrConfig | LeRobotConfig | MockConfig, clock: Clock) -> RobotDriver:
     """Return the driver of a real arm; it reaches the arm, and loads its vendor's library, when it is entered."""
     match cfg:
         case FrankaConfig():
@@ -51,6 +58,17 @@ def make_arm(cfg: FrankaConfig | UrConfig | LeRobotConfig, clock: Clock) -> Robo
             return UrArm(cfg, clock, arms.UR5E)
         case LeRobotConfig():
             return LeRobotArm(cfg, clock, arms.SO101)
+        case MockConfig():
+            return MockArm(cfg, clock)
+
+
+def make_camera_server(cfg: CameraProcessConfig) -> CameraServer:
+    """Build the server of the camera that `cfg` describes; it opens the device when it runs.
+
+    Raises:
+        ConfigError: If nothing is known for the class of `cfg.camera`, or the address cannot be bound to.
+    """
+    return CameraServer(_make_source(cfg.camera), cfg.server)
 
 
 def write_keys(cfg: KeysConfig) -> tuple[Path, Path]:
@@ -72,3 +90,17 @@ def diagnose(cfg: DoctorConfig) -> Iterator[Finding]:
     yield from doctor.devices()
     if cfg.server:
         yield from doctor.server(cfg.client)
+
+
+def _make_source(cfg: object) -> PictureSource:
+    match cfg:
+        case OpenCVConfig():
+            return OpenCVCamera(cfg)
+        case RealSenseConfig():
+            return RealSenseCamera(cfg)
+        case LeRobotCameraConfig():
+            return LeRobotCamera(cfg)
+        case SyntheticConfig():
+            return SyntheticCamera(cfg)
+        case _:
+            raise ConfigError("camera", expected="opencv, realsense, lerobot or synthetic", got=type(cfg).__name__)

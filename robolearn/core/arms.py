@@ -58,3 +58,6 @@ UR5E = RobotSpec(
     senses=("pose_tool_in_base", "twist", "wrench"),
 )
 """Joint ranges, speeds and torques of the vendor's data sheet; accelerations are ours, well below what the arm can do."""
+
+ARMS = {spec.name: spec for spec in (PANDA, SO101, UR5E)}
+"""By name."""

@@ -10,8 +10,9 @@ import pytest
 from robolearn.core.errors import ConfigError, DriverError, StaleFrameError, WireError
 from robolearn.core.robot import CameraSpec
 from robolearn.hardware.cameras.client import RemoteCamera, RemoteCameraConfig
+from robolearn.hardware.cameras.opencv import OpenCVCamera, OpenCVConfig
 from robolearn.hardware.cameras.server import FROZEN, SLOW, CameraServer, CameraServerConfig, PictureWatch, cut
-from robolearn.hardware.cameras.source import OpenCVCamera, SyntheticCamera
+from robolearn.hardware.cameras.synthetic import SyntheticCamera, SyntheticConfig
 
 
 class Scripted:
@@ -153,7 +154,7 @@ def test_a_video_file_plays_at_its_rate_over_and_over_in_rgb(tmp_path):
     for _ in range(4):
         video.write(np.full((48, 64, 3), (0, 0, 200), np.uint8))  # red, as OpenCV has it
     video.release()
-    camera = OpenCVCamera("front", str(path), rate_hz=50.0, latency_s=0.02)
+    camera = OpenCVCamera(OpenCVConfig(device=str(path), rate_hz=50.0, latency_s=0.02))
     start = time.monotonic()
     for _ in range(10):
         picture, stamp_ns = camera.read()
@@ -164,11 +165,11 @@ def test_a_video_file_plays_at_its_rate_over_and_over_in_rgb(tmp_path):
     camera.close()
     for device in (str(tmp_path / "none.mp4"), "97"):
         with pytest.raises(DriverError, match="nothing there"):
-            OpenCVCamera("front", device).open()
+            OpenCVCamera(OpenCVConfig(device=device)).open()
 
 
 def test_synthetic_pictures_count_themselves():
-    camera = SyntheticCamera("front", height=24, width=64, rate_hz=500.0)
+    camera = SyntheticCamera(SyntheticConfig(height=24, width=64, rate_hz=500.0))
     for number in range(5):
         picture, _ = camera.read()
         assert sum((picture[0, bit, 0] > 0) << bit for bit in range(32)) == number
