@@ -62,6 +62,11 @@ def make_vector_env(cfg: EnvConfig, n: int, processes: bool) -> gym.vector.Vecto
     return gym.vector.SyncVectorEnv(makers, autoreset_mode=mode)
 
 
+def vectorised(env: gym.Env[Obs, Action]) -> gym.vector.VectorEnv[Any, Any, Any]:
+    """Return a vector env of this one env."""
+    return gym.vector.SyncVectorEnv([lambda: env], autoreset_mode=gym.vector.AutoresetMode.DISABLED)
+
+
 def _dressed(env: RobotEnv | AdaptedEnv, cfg: EnvConfig) -> gym.Env[Obs, Action]:
     """Return `env` with the wrappers around it that disturb it and make it look different."""
     visual, layer = cfg.wrappers.visual, cast("gym.Env[Obs, Action]", env)

@@ -1,6 +1,7 @@
 """Composition of what is elsewhere: a task simulated in real time for a robot server, and an env over arms and cameras behind one."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import gymnasium as gym
@@ -28,13 +29,18 @@ class Twin:
     scene: TwinScene
 
 
-def make_twin(cfg: TaskConfig, camera_hz: float) -> Twin:
+def make_twin(cfg: TaskConfig, camera_hz: float, now_ns: Callable[[], int] = time.monotonic_ns) -> Twin:
     """Return a task that is simulated in real time, whose cameras take pictures at `camera_hz`.
+
+    Args:
+        cfg: The task.
+        camera_hz: Pictures per s.
+        now_ns: Real time, unless a test has another one.
 
     Raises:
         ConfigError: If the configuration does not fit together.
     """
-    clock, task = WallClock(1.0 / cfg.rate_hz), make_task(cfg)
+    clock, task = WallClock(1.0 / cfg.rate_hz, now_ns), make_task(cfg)
     world = make_world(cfg, task, clock)
     drivers = {name: SimArm(world, name) for name in task.stands}
     task.bind(world, drivers)

@@ -18,6 +18,7 @@ from robolearn.core.types import (
     CLIPPED,
     EXECUTED,
     INTERVENED,
+    LATE,
     PIXELS,
     PROPRIO,
     REWARD_TERMS,
@@ -204,7 +205,7 @@ class RobotEnv(Snapshotted, gym.Env[Obs, Action]):
         late_s = self.clock.wait()
         self._step += 1
         states = {name: arm.state() for name, arm in self.arms.items()}
-        info: Info = {INTERVENED: False, "late_s": late_s}
+        info: Info = {INTERVENED: False, LATE: late_s}
         executed = self._account(clipped, wanted, states, info)
         obs = self._observe(states, info)
         context = StepContext(states=states, obs=obs, action=clipped, executed=executed, step=self._step)

@@ -61,14 +61,20 @@ class DeployConfig:
     """The run directory."""
     client: ClientConfig = field(default_factory=lambda: ClientConfig(name="deploy"))
     episodes: int = 10
+    minutes: float = 0.0
+    """After these the episode that is under way is the last one; 0 for no limit."""
     first_seed: int = 20_000
     """Of a twin's episodes."""
+    out: str = ""
+    """HDF5 file for what happens; empty for none."""
     threads: int = 1
     """Of torch."""
 
     def __post_init__(self) -> None:
         if self.episodes < 1:
             raise ConfigError("episodes", expected="1 or more", got=self.episodes)
+        if self.minutes < 0.0:
+            raise ConfigError("minutes", expected="0 or more", got=self.minutes)
 
 
 @dataclass(kw_only=True, slots=True)

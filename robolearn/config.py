@@ -27,7 +27,7 @@ ConfigT = TypeVar("ConfigT")
 SCHEMAS: dict[str, str] = {
     "train": "robolearn.run.config:TrainConfig",
     "learner": "robolearn.run.config:LearnerConfig",
-    "actor": "robolearn.run.config:ActorConfig",
+    "actor": "robolearn.assembly.config:ActorConfig",
     "evaluate": "robolearn.run.config:EvaluateConfig",
     "record": "robolearn.run.config:RecordConfig",
     "convert": "robolearn.run.config:ConvertConfig",

@@ -5,8 +5,8 @@ import logging
 from collections.abc import Sequence
 
 from robolearn import config
-from robolearn.assembly import training
-from robolearn.run.config import ActorConfig
+from robolearn.assembly import acting
+from robolearn.assembly.config import ActorConfig
 from robolearn.run.rollout import EpisodeEnd
 from robolearn.run.stop import StopSignals
 
@@ -15,7 +15,7 @@ def main(argv: Sequence[str]) -> int:
     """Act until the learner has finished, and print what was done as one JSON object on the last line."""
     cfg: ActorConfig = config.compose("actor", argv)
     with StopSignals() as signals:
-        summary = training.act_for(cfg, lambda: signals.received is not None, _tell)
+        summary = acting.act_for(cfg, lambda: signals.received is not None, _tell)
     print(json.dumps(summary))
     return 0
 

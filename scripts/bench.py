@@ -1,12 +1,13 @@
-"""Measure: `robolearn bench env|backdrop|formats|replay|sac|tasks|sb3|learn`; the last line is one JSON object."""
+"""Measure: `robolearn bench env|backdrop|formats|replay|sac|tasks|sb3|learn|bridge|faults|signals`; the last line is one JSON object."""
 
+import importlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from robolearn import config
 from robolearn.bench import print_table, write_result
-from robolearn.bench.config import BENCHMARKS, BenchConfig
+from robolearn.bench.config import BENCHMARKS, CONFIGURABLE, BenchConfig
 
 
 def main(argv: Sequence[str]) -> int:
@@ -21,39 +22,8 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _measure(cfg: BenchConfig) -> Mapping[str, object]:
-    match cfg.what:
-        case "env":
-            from robolearn.bench.adapters import profile_sheet
-            from robolearn.bench.env import bench_env
-
-            profile_sheet(Path(cfg.out) / "profiles.png")
-            return bench_env()
-        case "backdrop":
-            from robolearn.bench.backdrop import backdrop_sheet, bench_backdrop
-
-            backdrop_sheet(Path(cfg.out) / "backdrops.png")
-            return bench_backdrop(seconds=4.0)
-        case "formats":
-            from robolearn.bench.formats import bench_formats
-
-            return bench_formats()
-        case "replay":
-            from robolearn.bench.replay import bench_replay
-
-            return bench_replay()
-        case "sac":
-            from robolearn.bench.sac import bench_sac
-
-            return bench_sac()
-        case "tasks":
-            from robolearn.bench.tasks import bench_tasks
-
-            return bench_tasks(cfg)
-        case "sb3":
-            from robolearn.bench.sb3 import bench_sb3
-
-            return bench_sb3(cfg)
-        case _:
-            from robolearn.bench.learn import bench_learn
-
-            return bench_learn(cfg)
+    module = importlib.import_module(f"robolearn.bench.{cfg.what}")
+    measure = getattr(module, f"bench_{cfg.what}")
+    for name, draw in getattr(module, "SHEETS", {}).items():
+        draw(Path(cfg.out) / name)
+    return measure(cfg) if cfg.what in CONFIGURABLE else measure()

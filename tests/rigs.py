@@ -16,6 +16,8 @@ from robolearn.envs.sim.arm import SimArm
 from robolearn.envs.sim.camera import SimCamera
 from robolearn.envs.sim.model import ArmModel
 from robolearn.envs.sim.world import World
+from robolearn.hardware.arms.lerobot import LeRobotArm, LeRobotConfig
+from robolearn.hardware.arms.mock import MockArm, MockConfig
 from robolearn.hardware.arms.ur import UrArm, UrConfig
 from robolearn.safety import SafetyLimits, SupervisedRobot
 
@@ -53,6 +55,17 @@ def ur_rig() -> Rig:
     return Rig(UrArm(UrConfig(host=host, rate_hz=125.0), clock, arms.UR5E), clock)
 
 
+def mock_rig() -> Rig:
+    clock = WallClock(0.1)
+    return Rig(MockArm(MockConfig(arm="panda"), clock), clock)
+
+
+def lerobot_rig() -> Rig:
+    clock = WallClock(0.1)
+    cfg = LeRobotConfig(robot="fake_lerobot:Robot", config="fake_lerobot:RobotConfig")
+    return Rig(LeRobotArm(cfg, clock, arms.SO101), clock)
+
+
 def supervised(rig: Rig, limits: SafetyLimits | None = None) -> Rig:
     return Rig(SupervisedRobot(rig.driver, limits or SafetyLimits(), rig.clock), rig.clock, rig.world)
 
@@ -66,6 +79,10 @@ ARMS: dict[str, Callable[[], Rig]] = {
     "supervised-so101": lambda: supervised(so101_rig()),
     "ur": ur_rig,
     "supervised-ur": lambda: supervised(ur_rig()),
+    "mock": mock_rig,
+    "supervised-mock": lambda: supervised(mock_rig()),
+    "lerobot": lerobot_rig,
+    "supervised-lerobot": lambda: supervised(lerobot_rig()),
 }
 
 

@@ -162,9 +162,9 @@ class SimArm:
         self._world.refresh()
 
     def stop(self) -> None:
-        """Hold the joints where they are commanded to be, at most `SLACK` from where they are."""
+        """Brake, from where the joints are commanded to be, at most `SLACK` from where they are, and hold them there."""
         q = self._data.qpos[self._q]
-        self._motion.hold(np.clip(self._motion.q, q - SLACK, q + SLACK))
+        self._motion.brake(np.clip(self._motion.q, q - SLACK, q + SLACK), self._data.qvel[self._dof])
         self._grip_target = self._grip_at
 
     def reset(self, q: NDArray[np.float64] | None = None) -> None:
@@ -205,7 +205,7 @@ class SimArm:
     def _tick(self, dt: float) -> None:
         reach = self._gripper.speed * dt
         self._grip_at += min(max(self._grip_target - self._grip_at, -reach), reach)
-        self._drive(self._motion.tick(dt))
+        self._drive(self._motion.tick(dt, self._data.qvel[self._dof]))
 
     def _drive(self, recent: Vector) -> None:
         self._data.ctrl[self._servos] = self._filter @ recent

@@ -18,7 +18,7 @@ class Motion:
     """The joint angles that an arm is told to have, moving towards the newest set-point.
 
     Poses and joint positions are approached evenly within `period_s` and then held; twists and joint velocities go on
-    until they expire. An expired set-point is a hold. Joint speeds and limits are respected in every mode.
+    until they expire. After an expired set-point the joints brake and hold. Joint speeds and limits are respected in every mode.
     """
 
     def __init__(self, kinematics: Kinematics, period_s: float) -> None:
@@ -27,7 +27,7 @@ class Motion:
         spec = kinematics.spec
         self._low = np.array(spec.q_min) + MARGIN
         self._high = np.array(spec.q_max) - MARGIN
-        self._dq_max = np.array(spec.dq_max)
+        self._dq_max, self._ddq_max = np.array(spec.dq_max), np.array(spec.ddq_max)
         self.stand(np.array(spec.q_home))
 
     @property
@@ -49,11 +49,18 @@ class Motion:
         self._turn = self._way = np.zeros(3)
         self._turning = False
         self._elapsed_s = self._valid_s = 0.0
+        self._coasting: Vector | None = None
+
+    def brake(self, q: Vector, dq: Vector) -> None:
+        """Come to rest as the joints' accelerations allow, from angles (n,) rad and measured speeds on; forget the set-point."""
+        self.hold(q)
+        self._coasting = np.clip(dq, -self._dq_max, self._dq_max)
 
     def start(self, mode: CommandMode, target: Vector, valid_s: float) -> None:
         """Set off from where the motion is now; `target` as in `RobotCommand`."""
         following = self._mode is CommandMode.POSE
         self._mode, self._target, self._start_q = mode, target.copy(), self._wanted
+        self._coasting = None
         self._elapsed_s, self._valid_s = 0.0, valid_s
         if mode is CommandMode.POSE:
             self._start = self._pose if following else self._kinematics.pose(self._wanted)
@@ -62,14 +69,21 @@ class Motion:
             self._way = self._target[:3] - self._start.position
             self._pose = self._start
 
-    def tick(self, dt: float) -> Vector:
-        """Go on for `dt` s; return the joint angles of the last `TAPS` ticks (TAPS * n,), the newest first, not owned."""
+    def tick(self, dt: float, dq: Vector) -> Vector:
+        """Go on for `dt` s; return the joint angles of the last `TAPS` ticks (TAPS * n,), the newest first, not owned.
+
+        Args:
+            dt: s.
+            dq: Measured joint speeds (n,), from which an expired set-point is braked: an arm that something blocks has none.
+        """
         if self._mode is not None:
             usable = min(dt, self._valid_s - self._elapsed_s)
             self._elapsed_s += usable
             self._wanted = self._next(self._mode, min(1.0, self._elapsed_s / self._period_s), usable, dt)
             if self._elapsed_s >= self._valid_s - 1e-9:
-                self.hold(self._wanted)
+                self.brake(self._wanted, dq)
+        elif self._coasting is not None:
+            self._coast(self._coasting, dt)
         size = self._wanted.size
         self._recent[size:] = self._recent[:-size]
         self._recent[:size] = self._wanted
@@ -88,6 +102,7 @@ class Motion:
             "wanted": self._wanted.copy(),
             "recent": self._recent.copy(),
             "time": np.array([self._elapsed_s, self._valid_s]),
+            "coasting": np.zeros(0) if self._coasting is None else self._coasting.copy(),
         }
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
@@ -100,6 +115,12 @@ class Motion:
         self._start, self._pose = Pose.from_array(values["start"]), Pose.from_array(values["pose"])
         self._start_q, self._wanted, self._recent = values["start_q"], values["wanted"], values["recent"]
         self._elapsed_s, self._valid_s = values["time"].tolist()
+        self._coasting = values["coasting"] if values["coasting"].size else None
+
+    def _coast(self, speed: Vector, dt: float) -> None:
+        slower = np.sign(speed) * np.maximum(np.abs(speed) - dt * self._ddq_max, 0.0)
+        self._wanted = np.clip(self._wanted + dt * slower, self._low, self._high)
+        self._coasting = slower if slower.any() else None
 
     def _next(self, mode: CommandMode, fraction: float, usable: float, dt: float) -> Vector:
         target = self._target

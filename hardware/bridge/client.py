@@ -18,6 +18,7 @@ from robolearn.wire.codec import Decoder, encode
 from robolearn.wire.messages import (
     PROTOCOL,
     Acquire,
+    ArmState,
     Begin,
     ClearFaults,
     Command,
@@ -167,8 +168,8 @@ class BridgeClient:
         """Return how long ago the newest states came."""
         return (self._now_ns() - self._heard_ns) * 1e-9
 
-    def wait_for_states(self) -> States:
-        """Return the newest states of the present session, waiting for the first.
+    def wait_for_states(self, wanted: Callable[[States], bool] = lambda _: True) -> States:
+        """Return the newest states of the present session, once there are some that are as wanted.
 
         Raises:
             CommandTimeoutError: If none come.
@@ -176,7 +177,7 @@ class BridgeClient:
         deadline_ns = self._now_ns() + round(self.cfg.answer_s * 1e9)
         while self._now_ns() < deadline_ns:
             states = self.states()
-            if states is not None and states.session == self.welcome.session:
+            if states is not None and states.session == self.welcome.session and wanted(states):
                 return states
             self._listen.poll(10)
         raise CommandTimeoutError(
@@ -263,22 +264,36 @@ class RemoteRobot(RobotDriver):
         Raises:
             DriverError: If the arm was not acquired.
         """
+        self._client.send(self.message(command))
+
+    def message(self, command: RobotCommand) -> Command:
+        """Return what is sent for a set-point.
+
+        Raises:
+            DriverError: If the arm was not acquired.
+        """
         if self._lease is None:
             raise DriverError(f"arm '{self._arm}'", expected="an acquired arm", got="none", fix="enter it first")
-        self._client.send(
-            Command(
-                session=self._client.welcome.session,
-                arm=self._arm,
-                lease=self._lease,
-                seq=command.seq,
-                sent_ns=self._client.server_ns(),
-                deadline_s=self._client.cfg.deadline_s,
-                mode=command.mode,
-                target=command.target.tolist(),
-                gripper=command.gripper,
-                valid_for_s=command.valid_for_s,
-            )
+        return Command(
+            session=self._client.welcome.session,
+            arm=self._arm,
+            lease=self._lease,
+            seq=command.seq,
+            sent_ns=self._client.server_ns(),
+            deadline_s=self._client.cfg.deadline_s,
+            mode=command.mode,
+            target=command.target.tolist(),
+            gripper=command.gripper,
+            valid_for_s=command.valid_for_s,
         )
+
+    def wait_for_command(self, seq: int) -> ArmState:
+        """Return the first state that says that the command of this number, or a later one, was accepted.
+
+        Raises:
+            CommandTimeoutError: If none does in time.
+        """
+        return self._client.wait_for_states(lambda states: states.arms[self._arm].command_seq >= seq).arms[self._arm]
 
     def state(self) -> RobotState:
         """Return the newest state.

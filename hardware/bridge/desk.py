@@ -66,6 +66,7 @@ class ArmDesk:
         self.robot = robot
         self._clock, self._session, self._cfg = clock, session, cfg
         self._lease: Lease | None = None
+        self._accepted = 0
         self._rejected: Counter[str] = Counter()
         self._stopped_by = ""
         self._seq = -1
@@ -134,12 +135,18 @@ class ArmDesk:
     def command(self, client: bytes, command: Command) -> str:
         """Pass a command on to the supervisor; return why it was refused, or an empty string."""
         now_ns = self._clock.now_ns()
-        reason = self._refusal(client, command, now_ns)
+        reason, detail = self._refusal(client, command, now_ns), ""
         if not reason:
-            reason = self._forward(to_command(command))
+            reason, detail = self._forward(to_command(command))
         if reason:
             self._rejected[reason] += 1
+            count = self._rejected[reason]
+            if count & (count - 1) == 0:  # 1st, 2nd, 4th, 8th ...: a flood must not fill the log
+                _log.warning(
+                    "arm '%s' refused a command: %s (%d so far) %s", self.robot.spec.name, reason, count, detail
+                )
             return reason
+        self._accepted += 1
         self._seq, self._accepted_ns, self._stopped_by = command.seq, now_ns, ""
         self._expiry_ns = now_ns + round(command.valid_for_s * 1e9)
         return ""
@@ -204,6 +211,7 @@ class ArmDesk:
             stopped_by=self._stopped_by,
             command_seq=self._seq,
             command_age_s=age_s,
+            accepted=self._accepted,
             rejected=dict(self._rejected),
         )
 
@@ -222,14 +230,13 @@ class ArmDesk:
             return "early"
         return "busy" if self.busy else ""
 
-    def _forward(self, command: RobotCommand) -> str:
-        """Give a command to the supervisor; return the first word of what it minds, or an empty string."""
+    def _forward(self, command: RobotCommand) -> tuple[str, str]:
+        """Give a command to the supervisor; return what it minds, in a word and in full, or empty strings."""
         try:
             self.robot.command(command)
         except (DriverError, SpecError) as error:
-            _log.warning("%s", error)
-            return self.robot.faults[0] if self.robot.faults else "refused"
-        return ""
+            return self.robot.faults[0] if self.robot.faults else "refused", str(error)
+        return "", ""
 
 
 class Homing:

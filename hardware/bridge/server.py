@@ -1,50 +1,27 @@
 """The robot server: one thread that hears clients, keeps arms safe, and publishes what they do, at a fixed rate."""
 
 import logging
-import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Protocol, Self, assert_never
-
-import numpy as np
+from typing import Self
 
 from robolearn.core.clock import WallClock
-from robolearn.core.errors import ConfigError, RobolearnError, WireError
+from robolearn.core.errors import ConfigError
 from robolearn.core.protocols import CameraDriver, Clock
-from robolearn.hardware.bridge.desk import ASKED, ArmDesk, DeskConfig
+from robolearn.hardware.bridge.desk import DeskConfig
+from robolearn.hardware.bridge.reception import Answer, Reception, Scene
 from robolearn.hardware.cameras.client import RemoteCameraConfig
 from robolearn.hardware.cameras.tap import CameraTap
 from robolearn.safety import SupervisedRobot
-from robolearn.wire.codec import Decoder, encode
-from robolearn.wire.messages import (
-    PROTOCOL,
-    Acquire,
-    Begin,
-    CameraAddress,
-    ClearFaults,
-    Command,
-    Done,
-    FromClient,
-    FromServer,
-    Granted,
-    Hello,
-    Ping,
-    Pong,
-    Refused,
-    Release,
-    Request,
-    Reset,
-    States,
-    Stop,
-    Welcome,
-)
+from robolearn.wire.codec import encode
+from robolearn.wire.messages import CameraAddress
 from robolearn.wire.sockets import SecurityConfig, Sockets, bound_to, received, sent, wait_for_any
 
 MOST = 256
-"""Messages that are taken in one tick; a flood must not stop the clock."""
+"""Messages that are taken at a time; a flood must not stop the clock."""
 SHORTEST_WAIT_S = 1e-3
 """A socket can be waited for by the ms only."""
 _log = logging.getLogger(__name__)
@@ -68,26 +45,6 @@ class ServerConfig:
     def __post_init__(self) -> None:
         if not 1.0 <= self.rate_hz <= 2_000.0:
             raise ConfigError("server.rate_hz", expected="1 to 2000 Hz", got=self.rate_hz)
-
-
-class Scene(Protocol):
-    """The surroundings of a twin: they are simulated, and can be set up anew."""
-
-    def begin(self, seed: int, desks: Mapping[str, ArmDesk]) -> None:
-        """Start to set up the episode of a seed."""
-        ...
-
-    def ready(self) -> bool:
-        """Go on with setting up; return whether all is as it should be."""
-        ...
-
-    def advance(self) -> None:
-        """Simulate what one tick of the server takes."""
-        ...
-
-    def success(self) -> bool:
-        """Return whether the task is solved now."""
-        ...
 
 
 class RobotServer:
@@ -114,33 +71,34 @@ class RobotServer:
         cameras: Mapping[str, CameraDriver] | None = None,
         elsewhere: Mapping[str, RemoteCameraConfig] | None = None,
     ) -> None:
-        self.session = secrets.randbits(62)
-        self._clock, self._cfg, self._scene = clock, cfg, scene
+        self._cfg = cfg
         self._sockets = Sockets(cfg.security)
         try:
             self._hear, self._tell = self._sockets.answer(cfg.commands), self._sockets.publish(cfg.states)
-            self._taps = {
+            taps = {
                 name: CameraTap(camera, clock, self._sockets, cfg.cameras) for name, camera in (cameras or {}).items()
             }
         except ConfigError:
             self._sockets.close()
             raise
-        self._cameras = {name: _address(cfg) for name, cfg in (elsewhere or {}).items()}
-        self._cameras |= {name: tap.address for name, tap in self._taps.items()}
-        self._desks = {name: ArmDesk(robot, clock, self.session, cfg.desk) for name, robot in arms.items()}
+        self._taps = list(taps.values())
+        addresses = {name: _address(camera) for name, camera in (elsewhere or {}).items()}
+        addresses |= {name: tap.address for name, tap in taps.items()}
+        self._reception = Reception(arms, clock, cfg.desk, scene, addresses)
         self._drivers = ExitStack()
         for driver in (*arms.values(), *(cameras or {}).values()):
             self._drivers.enter_context(driver)
-        self._decode: Decoder[FromClient] = Decoder(FromClient, "message from a client")
-        self._names: dict[bytes, str] = {}
-        self._waiting: dict[str, tuple[bytes, int]] = {}
-        """What a reset of an arm, or a begin (no arm), is to be answered to."""
-        self._seq = self._episode = self.missed = self.damaged = 0
+        self.missed = 0
 
     @property
     def endpoints(self) -> tuple[str, str]:
         """Return where commands go and where states come from, with the ports that were taken."""
         return bound_to(self._hear), bound_to(self._tell)
+
+    @property
+    def session(self) -> int:
+        """Return the number that commands must bear."""
+        return self._reception.session
 
     def __enter__(self) -> Self:
         return self
@@ -161,13 +119,9 @@ class RobotServer:
     def tick(self) -> None:
         """Hear everybody, do what time brings, and publish."""
         self._hear_all()
-        for desk in self._desks.values():
-            desk.tick()
-        if self._scene is not None:
-            self._scene.advance()
-        self._answer_waiting()
+        self._answer(self._reception.tick())
         self._publish()
-        for tap in self._taps.values():
+        for tap in self._taps:
             tap.look()
 
     def close(self) -> None:
@@ -186,140 +140,20 @@ class RobotServer:
 
     def _hear_all(self) -> bool:
         """Take what clients have sent; return whether there were commands."""
-        heard: list[tuple[bytes, FromClient]] = []
-        for _ in range(MOST):
-            frames = received(self._hear)
-            if frames is None:
-                break
-            try:
-                if len(frames) != 2:
-                    raise WireError("message from a client", expected="one frame", got=f"{len(frames) - 1}")
-                heard.append((frames[0], self._decode(frames[1])))
-            except WireError as error:
-                self.damaged += 1
-                if self.damaged & (self.damaged - 1) == 0:  # 1st, 2nd, 4th, 8th ...: a flood must not fill the log
-                    _log.warning("%s (%d so far)", error, self.damaged)
-        heard.sort(key=lambda item: not isinstance(item[1], Stop))
-        for client, message in heard:
-            self._take(client, message)
-        return any(isinstance(message, Command) for _, message in heard)
+        messages: list[list[bytes]] = []
+        while len(messages) < MOST and (frames := received(self._hear)) is not None:
+            messages.append(frames)
+        answers, commanded = self._reception.take(messages)
+        self._answer(answers)
+        return commanded
 
-    def _take(self, client: bytes, message: FromClient) -> None:
-        for desk in self._desks.values():
-            desk.heard(client)
-        if isinstance(message, Command):
-            if message.arm in self._desks:
-                self._desks[message.arm].command(client, message)
-            return
-        try:
-            answer = self._serve(client, message)
-        except RobolearnError as error:
-            answer = Refused(id=message.id, reason=type(error).__name__, detail=str(error))
-        if answer is not None:
-            self._send(client, answer)
-
-    def _serve(self, client: bytes, message: Request) -> FromServer | None:
-        """Return the answer to a request; None if it comes later."""
-        match message:
-            case Hello():
-                if message.protocol != PROTOCOL:
-                    fix = "update the older side"
-                    raise WireError("protocol", expected=f"version {PROTOCOL}", got=message.protocol, fix=fix)
-                self._names[client] = message.client
-                while len(self._names) > MOST:
-                    self._names.pop(next(iter(self._names)))
-                arms = {name: desk.robot.spec for name, desk in self._desks.items()}
-                return Welcome(
-                    id=message.id,
-                    protocol=PROTOCOL,
-                    session=self.session,
-                    period_s=self._clock.period_s,
-                    arms=arms,
-                    cameras=self._cameras,
-                    has_scene=self._scene is not None,
-                )
-            case Ping():
-                return Pong(id=message.id, now_ns=self._clock.now_ns(), clock_id=self._clock.clock_id)
-            case Stop():
-                self._desk(message.arm).stop(ASKED)
-                return Done(id=message.id)
-            case Begin():
-                self._begin(client, message)
-                return None
-            case Acquire() | Release() | Reset() | ClearFaults():
-                return self._serve_holder(client, message)
-            case _:
-                raise WireError("request", expected="one that a server understands", got=type(message).__name__)
-
-    def _serve_holder(self, client: bytes, message: Acquire | Release | Reset | ClearFaults) -> FromServer | None:
-        self._require_session(message.session)
-        desk = self._desk(message.arm)
-        if isinstance(message, Acquire):
-            return Granted(id=message.id, lease=desk.acquire(client, self._names.get(client, "unnamed")))
-        desk.require(client, message.lease)
-        match message:
-            case Release():
-                desk.release(client, message.lease)
-            case Reset():
-                desk.reset(None if message.q is None else np.array(message.q))
-                if desk.busy:
-                    self._waiting[message.arm] = client, message.id
-                    return None
-            case ClearFaults():
-                desk.clear_faults()
-            case _:
-                assert_never(message)
-        return Done(id=message.id)
-
-    def _begin(self, client: bytes, message: Begin) -> None:
-        self._require_session(message.session)
-        if self._scene is None:
-            raise WireError("begin", expected="a server with a scene, a twin", got="a robot: set the scene up by hand")
-        self._scene.begin(message.seed, self._desks)
-        self._waiting[""] = client, message.id
-
-    def _answer_waiting(self) -> None:
-        for arm, (client, request) in list(self._waiting.items()):
-            if arm == "":
-                if self._scene is None or not self._scene.ready():
-                    continue
-                self._episode += 1
-                self._send(client, Done(id=request))
-            else:
-                desk = self._desks[arm]
-                if desk.busy:
-                    continue
-                why = desk.stopped_by
-                detail = f"the reset was ended: {why}"
-                self._send(client, Refused(id=request, reason=why, detail=detail) if why else Done(id=request))
-            del self._waiting[arm]
+    def _answer(self, answers: Sequence[Answer]) -> None:
+        for client, answer in answers:
+            if not sent(self._hear, client, encode(answer)):
+                _log.warning("a client does not take its answers: one was lost")
 
     def _publish(self) -> None:
-        self._seq += 1
-        message = States(
-            session=self.session,
-            seq=self._seq,
-            clock_id=self._clock.clock_id,
-            arms={name: desk.state() for name, desk in self._desks.items()},
-            episode=self._episode,
-            success=self._scene is not None and self._scene.success(),
-            missed=self.missed,
-        )
-        sent(self._tell, encode(message))
-
-    def _send(self, client: bytes, answer: FromServer) -> None:
-        if not sent(self._hear, client, encode(answer)):
-            _log.warning("a client does not take its answers: one was lost")
-
-    def _require_session(self, session: int) -> None:
-        if session != self.session:
-            fix = "say hello again"
-            raise WireError("session", expected="that of this server", got="that of an earlier one", fix=fix)
-
-    def _desk(self, arm: str) -> ArmDesk:
-        if arm not in self._desks:
-            raise WireError("arm", expected=f"one of {sorted(self._desks)}", got=f"'{arm}'")
-        return self._desks[arm]
+        sent(self._tell, encode(self._reception.states(self.missed)))
 
 
 def _address(cfg: RemoteCameraConfig) -> CameraAddress:

@@ -21,7 +21,7 @@ class RemoteCameraConfig:
     """Where a camera is published, and what is expected of it."""
 
     name: str = "front"
-    endpoint: str = "tcp://127.0.0.1:5660"
+    endpoint: str = "tcp://127.0.0.1:5670"
     height: int = 84
     width: int = 84
     rate_hz: float = 30.0

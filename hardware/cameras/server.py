@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 class CameraServerConfig:
     """Where pictures are published, and what of them."""
 
-    endpoint: str = "tcp://127.0.0.1:5660"
+    endpoint: str = "tcp://127.0.0.1:5670"
     crop: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
     """(top, left, height, width) as shares of the picture."""
     height: int = 0

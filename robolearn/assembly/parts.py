@@ -5,10 +5,18 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import gymnasium as gym
+
 from robolearn.agents.config import AgentConfig
+from robolearn.core.clock import WallClock
 from robolearn.core.errors import ConfigError
 from robolearn.core.protocols import Agent
 from robolearn.core.specs import EnvSpec
+from robolearn.core.types import Action, Obs
+from robolearn.envs.config import TaskConfig
+from robolearn.envs.remote import remote_env
+from robolearn.hardware.bridge.client import BridgeClient, RemoteRobot, RemoteScene
+from robolearn.hardware.cameras.client import RemoteCamera
 
 
 def make_agent(cfg: AgentConfig, spec: EnvSpec, seed: int) -> Agent[Any]:
@@ -40,3 +48,19 @@ def closing_all() -> Iterator[Callable[[Any], Any]]:
             return thing
 
         yield closing
+
+
+def make_remote_env(cfg: TaskConfig, client: BridgeClient) -> gym.Env[Obs, Action]:
+    """Build the env of a task over the arms and cameras behind a bridge, with the wrappers that the task has in simulation.
+
+    Raises:
+        ConfigError: If the server lacks a camera, or is no twin.
+    """
+    cameras = {name: RemoteCamera.of(client, name) for name in (() if cfg.observation == "state" else cfg.cameras)}
+    return remote_env(
+        cfg,
+        {name: RemoteRobot(client, name) for name in client.welcome.arms},
+        cameras,
+        RemoteScene(client),
+        WallClock(1.0 / cfg.rate_hz),
+    )

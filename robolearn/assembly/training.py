@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,7 +10,6 @@ from robolearn import checkpoint, config
 from robolearn.assembly.demos import load_demos
 from robolearn.assembly.parts import closing_all, make_agent
 from robolearn.core.errors import ConfigError
-from robolearn.core.files import replace_file
 from robolearn.core.mirror import Mirror
 from robolearn.core.protocols import Agent
 from robolearn.core.rng import spawn, train_seed
@@ -22,16 +20,12 @@ from robolearn.log.info import run_info
 from robolearn.log.sinks import JsonlSink, TensorBoardSink
 from robolearn.nn.memory import keep_freed_memory
 from robolearn.replay import Replay
-from robolearn.run.actor import act
-from robolearn.run.config import ActorConfig, LearnerConfig, TrainConfig
+from robolearn.run.config import LearnerConfig, TrainConfig
 from robolearn.run.directory import RunDirectory, write_json
 from robolearn.run.finish import finish
 from robolearn.run.inbox import COLUMNS, Inbox, complete_mirror
-from robolearn.run.link import LearnerLink, inquire
-from robolearn.run.rollout import Collector, EpisodeEnd, Rollout, VectorEnv
-from robolearn.run.steplog import StepLog
+from robolearn.run.rollout import Collector, Rollout, VectorEnv
 from robolearn.run.train import MIRRORED_STREAMS, Trainer, TrainParts
-from robolearn.wire.training import TRAINING, Join, fingerprint
 
 ConfigT = TypeVar("ConfigT", bound=TrainConfig)
 logger = logging.getLogger(__name__)
@@ -135,37 +129,6 @@ def make_mirror(cfg: TrainConfig, spec: EnvSpec) -> Mirror | None:
     except ConfigError as error:
         logger.info("learning without mirror images: %s", error)
         return None
-
-
-def act_for(
-    cfg: ActorConfig, stop: Callable[[], bool], on_episode: Callable[[EpisodeEnd], None] = lambda _: None
-) -> dict[str, Any]:
-    """Act for the learner that `cfg` names until it has finished or `stop` comes; return what was done.
-
-    Raises:
-        ConfigError: If the learner refuses this actor.
-        DataError: If the log is damaged or used by another process.
-    """
-    import torch
-
-    torch.set_num_threads(cfg.threads)
-    text = inquire(cfg.learner, stop)
-    if text is None:
-        return {"episodes": 0, "steps": 0}
-    folder = Path(cfg.root) / cfg.name
-    folder.mkdir(parents=True, exist_ok=True)
-    replace_file(folder / "config.yaml", text)
-    run = config.load(folder / "config.yaml", LearnerConfig, cfg.change)
-    with closing_all() as closing:
-        envs = closing(make_vector_env(run.env, cfg.envs, processes=False))
-        spec: EnvSpec = envs.call("env_spec")[0]
-        agent = make_agent(run.agent, spec, run.seed)
-        log = closing(StepLog(folder / "steps.log"))
-        hello = Join(version=TRAINING, actor=cfg.name, log=log.id, config=fingerprint(text), spec=spec)
-        link, before = closing(LearnerLink(cfg.learner, log, hello)), len(log)
-        seed = zlib.crc32(f"{cfg.name} {log.id} {before}".encode())  # no episode twice, whoever is restarted
-        episodes = act(exploring(envs, agent, seed), agent, link, cfg.pace, stop, on_episode)
-        return {"episodes": episodes, "steps": len(log) - before, "unsafe": link.unsafe, "joins": link.joins}
 
 
 def resumed_config(cfg: ConfigT, overrides: Sequence[str]) -> ConfigT:

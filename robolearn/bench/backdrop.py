@@ -40,7 +40,7 @@ SOURCES = ("plasma", "blobs", "checkers", "noise")
 """Of the columns of the sheet."""
 
 
-def bench_backdrop(seconds: float) -> dict[str, float]:
+def bench_backdrop(seconds: float = 4.0) -> dict[str, float]:
     """Compare the masks of six dm_control tasks and two of ours with MuJoCo's segmentation, and time a frame with and without.
 
     Returns:
@@ -98,6 +98,9 @@ def backdrop_sheet(out: Path) -> Path:
     out.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.concatenate(rows).repeat(2, axis=0).repeat(2, axis=1)).save(out, optimize=True)
     return out
+
+
+SHEETS = {"backdrops.png": backdrop_sheet}
 
 
 def _overhead(env: RobotEnv | AdaptedEnv, stage: Stage, seconds: float) -> float:

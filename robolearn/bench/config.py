@@ -5,7 +5,23 @@ from typing import Any
 
 from robolearn.core.errors import ConfigError, nearest
 
-BENCHMARKS = ("env", "backdrop", "formats", "replay", "sac", "tasks", "sb3", "learn")
+BENCHMARKS = (
+    "env",
+    "backdrop",
+    "formats",
+    "replay",
+    "sac",
+    "tasks",
+    "sb3",
+    "learn",
+    "bridge",
+    "faults",
+    "signals",
+    "deploy",
+    "soak",
+)
+CONFIGURABLE = ("tasks", "sb3", "learn", "deploy", "soak")
+"""Which of them take more than their name."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -22,6 +38,10 @@ class BenchConfig:
     """learn: a single run, `<setting>/<seed>`. sb3: `<task>` or `<task>/<seed>`. tasks: a single task."""
     episodes: int = 1_000
     """tasks: episodes of the expert."""
+    run: str = ""
+    """deploy, soak: a run of `robolearn train`; empty to train one first."""
+    minutes: float = 10.0
+    """soak: how long."""
     missing: bool = False
     """learn: run only seeds whose result of this commit's settings is not there yet; goes on with a campaign."""
     out: str = "benchmarks"

@@ -11,7 +11,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from robolearn.bench.adapters import bench_adapters
+from robolearn.bench.adapters import bench_adapters, profile_sheet
 from robolearn.bench.peers import run_peer
 from robolearn.bench.timing import alternate
 from robolearn.core.geometry import Pose, Vector, quat_from_rotvec, quat_multiply
@@ -30,6 +30,7 @@ PEER_SIZE = 84
 GYM_HIL_SIZE = 128
 BLOCK = 50
 """Steps timed at a stretch; one episode."""
+SHEETS = {"profiles.png": profile_sheet}
 
 
 def bench_env(*, seconds: float = 2.0, peers: bool = True, workers: int | None = None) -> dict[str, object]:

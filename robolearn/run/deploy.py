@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium as gym
@@ -9,19 +10,43 @@ import numpy as np
 
 from robolearn.core.protocols import Policy
 from robolearn.core.rng import spawn
-from robolearn.core.types import SUCCESS, Mode
+from robolearn.core.types import EXECUTED, LATE, SUCCESS, Mode, Source, Step, last_step
 from robolearn.run.evaluate import Evaluation
 from robolearn.run.rollout import EpisodeEnd
 from robolearn.run.walker import Walker
 
 AGES = "age/"
+Rows = list[Step]
+"""An episode, as it is written to files."""
+
+
+@dataclass(slots=True)
+class Timing:
+    """How long things took, s, step by step."""
+
+    thoughts: list[float] = field(default_factory=list[float])
+    late: list[float] = field(default_factory=list[float])
+    ages: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+
+    def summary(self) -> dict[str, float]:
+        """Return the figures that `deploy` does."""
+        thoughts = np.percentile(self.thoughts, [50, 95]) * 1e3
+        return {
+            "steps": float(len(self.late)),
+            "late": float(sum(value > 0.0 for value in self.late)),
+            "late_max_ms": 1e3 * max(self.late),
+            "act_p50_ms": float(thoughts[0]),
+            "act_p95_ms": float(thoughts[1]),
+            **{f"{key}_p95_ms": 1e3 * float(np.percentile(values, 95)) for key, values in self.ages.items()},
+        }
 
 
 def deploy(
     policy: Policy[Any],
     env: gym.Env[Any, Any],
     seeds: Sequence[int],
-    on_episode: Callable[[EpisodeEnd], None] | None = None,
+    on_episode: Callable[[EpisodeEnd, Rows], None] | None = None,
+    minutes: float = 0.0,
 ) -> dict[str, float]:
     """Run the mode of `policy` for an episode on each seed.
 
@@ -29,7 +54,8 @@ def deploy(
         policy: Acts in `Mode.EXPLOIT`.
         env: Paced by its own clock.
         seeds: Of the episodes.
-        on_episode: Called at each episode's end.
+        on_episode: Called at each episode's end, with its T + 1 rows.
+        minutes: The episode that is under way then is the last one; 0 for no limit.
 
     Returns:
         What `Evaluation.summary` does; `steps`, `late` (steps that came after their time), `late_max_ms`; `act_p50_ms`,
@@ -37,37 +63,45 @@ def deploy(
         `faults`, the number of episodes that a fault ended.
     """
     ends: list[EpisodeEnd] = []
-    thoughts_s, late_s, faults = list[float](), list[float](), 0
-    ages: dict[str, list[float]] = {}
+    timing, faults, begun = Timing(), 0, time.monotonic()
     for index, seed in enumerate(seeds):
-        obs, _ = env.reset(seed=seed)
-        walker, total, length = Walker(env, policy, Mode.EXPLOIT, spawn(0)), 0.0, 0
-        while True:
-            start = time.perf_counter()
-            action = walker.choose(obs)
-            thoughts_s.append(time.perf_counter() - start)
-            step = walker.step(action)
-            obs, total, length = step.obs, total + step.reward, length + 1
-            late_s.append(float(step.info.get("late_s", 0.0)))
-            for key, value in step.info.items():
-                if key.startswith(AGES):
-                    ages.setdefault(key.removesuffix("_s"), []).append(float(value))
-            if step.over:
-                break
-        faults += bool(step.info.get("faults"))
-        success = bool(step.info[SUCCESS])
-        ends.append(
-            EpisodeEnd(row=0, episode=index, seed=seed, success=success, length=length, total=total, intervened=0)
+        rows, faulty = _episode(policy, env, seed, timing)
+        faults += faulty
+        total = sum(row.rewards["task"] for row in rows[:-1])
+        end = EpisodeEnd(
+            row=0, episode=index, seed=seed, success=rows[-1].success, length=len(rows) - 1, total=total, intervened=0
         )
+        ends.append(end)
         if on_episode is not None:
-            on_episode(ends[-1])
-    return {
-        **Evaluation(ends=tuple(ends)).summary(),
-        "steps": float(len(late_s)),
-        "late": float(sum(value > 0.0 for value in late_s)),
-        "late_max_ms": 1e3 * max(late_s, default=0.0),
-        "act_p50_ms": 1e3 * float(np.percentile(thoughts_s, 50)),
-        "act_p95_ms": 1e3 * float(np.percentile(thoughts_s, 95)),
-        **{f"{key}_p95_ms": 1e3 * float(np.percentile(values, 95)) for key, values in ages.items()},
-        "faults": float(faults),
-    }
+            on_episode(end, rows)
+        if minutes and time.monotonic() - begun > 60.0 * minutes:
+            break
+    return {**Evaluation(ends=tuple(ends)).summary(), **timing.summary(), "faults": float(faults)}
+
+
+def _episode(policy: Policy[Any], env: gym.Env[Any, Any], seed: int, timing: Timing) -> tuple[Rows, bool]:
+    """Return the rows of one episode, and whether a fault ended it."""
+    obs, _ = env.reset(seed=seed)
+    walker = Walker(env, policy, Mode.EXPLOIT, spawn(0))
+    rows: Rows = []
+    while True:
+        start = time.perf_counter()
+        action = walker.choose(obs)
+        timing.thoughts.append(time.perf_counter() - start)
+        step = walker.step(action)
+        timing.late.append(float(step.info.get(LATE, 0.0)))
+        for key, value in step.info.items():
+            if key.startswith(AGES):
+                timing.ages.setdefault(key.removesuffix("_s"), []).append(float(value))
+        row = Step(
+            obs=obs,
+            action=step.info[EXECUTED],
+            rewards={"task": step.reward},
+            is_first=not rows,
+            success=bool(step.info[SUCCESS]),
+            source=Source.ONLINE,
+        )
+        rows.append(row)
+        obs = step.obs
+        if step.over:
+            return [*rows, last_step(row, obs, terminated=step.ended)], bool(step.info.get("faults"))

@@ -13,6 +13,7 @@ from robolearn.core.rng import rng_state, set_rng_state
 from robolearn.core.types import (
     EXECUTED,
     INTERVENED,
+    LATE,
     SUCCESS,
     Action,
     Mode,
@@ -114,6 +115,8 @@ class Rollout:
         self._lengths = np.zeros(self.size, np.int64)
         self._totals = np.zeros(self.size)
         self._interventions = np.zeros(self.size, np.int64)
+        self.late = 0
+        """Steps that came after their time, of a robot."""
 
     @property
     def _action_size(self) -> int:
@@ -136,6 +139,7 @@ class Rollout:
         executed = cast("Action", np.asarray(info[EXECUTED], np.float32))
         intervened = np.asarray(info.get(INTERVENED, np.zeros(self.size)), np.bool_)
         success = np.asarray(info[SUCCESS], np.bool_)
+        self.late += int((np.asarray(info.get(LATE, 0.0)) > 0.0).sum())
         done = np.logical_or(terminated, truncated)
         self._lengths += 1
         self._totals += np.asarray(rewards)

@@ -4,11 +4,14 @@ import math
 
 import numpy as np
 
-from robolearn.core.geometry import rotation_error
+from robolearn.core.geometry import Vector, rotation_error
 from robolearn.core.robot import Applied, CommandMode, RobotCommand, RobotSpec, RobotState
 from robolearn.safety.limits import SafetyLimits
 
 _QUAT_TOLERANCE = 1e-3
+_JOINT_MODES = (CommandMode.JOINT_POSITION, CommandMode.JOINT_VELOCITY)
+_WORKSPACE_SLACK_M = 1e-3
+"""Noise of a pose at rest is no motion."""
 
 
 def command_faults(command: RobotCommand, spec: RobotSpec) -> tuple[str, ...]:
@@ -44,7 +47,10 @@ def target_shape(mode: CommandMode, spec: RobotSpec) -> tuple[int]:
 class StateMonitor:
     """Names what is wrong with a measured state."""
 
-    def __init__(self, limits: SafetyLimits, spec: RobotSpec) -> None:
+    def __init__(self, limits: SafetyLimits, spec: RobotSpec, period_s: float) -> None:
+        self._period_s = period_s
+        self._low, self._high = np.array(limits.workspace_low), np.array(limits.workspace_high)
+        self._ddq_max = limits.joint_acceleration_fraction * np.array(spec.ddq_max)
         self._names = spec.joint_names
         self._q_low = np.array(spec.q_min) - limits.joint_overrun
         self._q_high = np.array(spec.q_max) + limits.joint_overrun
@@ -56,7 +62,8 @@ class StateMonitor:
         """Return the names of the faults of one state; empty if all is well.
 
         Names: `state_non_finite`, `joint_limit:<joint>`, `joint_speed:<joint>`, `force`, `torque`,
-        `tracking_position`, `tracking_rotation`, and `driver:<name>` for what the driver itself reports.
+        `tracking_position`, `tracking_rotation`, `workspace` (in joint modes, whose set-points are not kept in the box), and
+        `driver:<name>` for what the driver itself reports.
         """
         found = [f"driver:{name}" for name in state.faults]
         if not (_finite(state.q) and _finite(state.dq)):
@@ -72,7 +79,21 @@ class StateMonitor:
             found += _wrench_faults(state.wrench.tolist(), self._wrench_max)
         if self._tracking is not None and applied is not None and applied.mode is CommandMode.POSE:
             found += _tracking_faults(state, applied, self._tracking)
+        if applied is not None and applied.mode in _JOINT_MODES and self._leaves_workspace(state):
+            found.append("workspace")
         return found
+
+    def _leaves_workspace(self, state: RobotState) -> bool:
+        """Return whether the tool would come to rest outside of the box, or further outside, if it were braked a period from now."""
+        pose, twist = state.pose_tool_in_base, state.twist
+        if pose is None or twist is None:
+            return False
+        braking_s = float((np.abs(state.dq) / self._ddq_max).max())
+        rest = pose.position + (self._period_s + 0.5 * braking_s) * twist[:3]
+        return self._outside(rest) > self._outside(pose.position) + _WORKSPACE_SLACK_M
+
+    def _outside(self, position: Vector) -> float:
+        return float(np.maximum(self._low - position, position - self._high).max(initial=0.0))
 
 
 def _wrench_faults(wrench: list[float], limit: tuple[float, float]) -> list[str]:

@@ -58,7 +58,7 @@ class SupervisedRobot:
         self._period_ns = round(clock.period_s * 1e9)
         self._cartesian = CartesianLimiter(limits, clock.period_s)
         self._joints = JointLimiter(limits, self._spec)
-        self._monitor = StateMonitor(limits, self._spec)
+        self._monitor = StateMonitor(limits, self._spec, clock.period_s)
         self._faults: tuple[str, ...] = ()
         self._measured: tuple[int, RobotState] | None = None
         self._forget()

@@ -196,8 +196,10 @@ class ArmState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Of the last command of the holder that was accepted; -1 for none."""
     command_age_s: float
     """How long ago that was; infinite for never."""
+    accepted: Seq
+    """How many commands were since the server started."""
     rejected: dict[str, int]
-    """How many commands were refused since the server started, by reason."""
+    """How many were refused, by reason."""
 
 
 class States(Message, frozen=True, kw_only=True, tag="states"):
@@ -213,6 +215,8 @@ class States(Message, frozen=True, kw_only=True, tag="states"):
     """Whether the task of the scene is solved now; always false without one."""
     missed: Seq
     """Ticks of the server that came late."""
+    damaged: Seq
+    """Messages that came and were none of this protocol."""
 
 
 class FrameInfo(Message, frozen=True, kw_only=True, tag="frame"):

@@ -6,6 +6,7 @@ absent peer appears; a high-water mark of 1 is not "newest only".
 """
 
 import ipaddress
+import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,8 @@ QUEUE = 64
 """Messages that wait on either side of a reliable socket."""
 BACKLOG = 16
 """Messages that a publisher keeps for a listener whose machine is stuck; beyond them it drops the newest, not the oldest."""
+CUT_OFF = 16 * MAX_MESSAGE
+"""Bytes at which a client is cut off; fewer that are still too many are for decoders to refuse by name."""
 Socket = zmq.Socket[bytes]
 """What `Sockets` gives out."""
 _REFUSED = zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
@@ -68,10 +71,10 @@ class Sockets:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def answer(self, endpoint: str, largest: int = MAX_MESSAGE) -> Socket:
+    def answer(self, endpoint: str, largest: int = CUT_OFF) -> Socket:
         """Bind a socket that hears every client and can answer each; see `bound_to` for the port that was taken.
 
-        A client that sends a frame of more bytes than `largest` is cut off.
+        A client that sends a frame of more bytes than `largest` is cut off; one that comes back after its connection broke is the same one.
 
         Raises:
             ConfigError: If others could reach it and it has no keys, or the address is taken.
@@ -86,10 +89,14 @@ class Sockets:
         """
         return self._bind(zmq.PUB, endpoint, MAX_ARRAYS)
 
-    def ask(self, endpoint: str) -> Socket:
-        """Connect a socket that talks to one server; what is said while there is none is refused, never queued."""
-        socket = self._socket(zmq.DEALER, MAX_MESSAGE)
+    def ask(self, endpoint: str, largest: int = MAX_MESSAGE) -> Socket:
+        """Connect a socket that talks to one server; what is said while there is none is refused, never queued.
+
+        A server that sends a frame of more bytes than `largest` is cut off.
+        """
+        socket = self._socket(zmq.DEALER, largest)
         socket.setsockopt(zmq.IMMEDIATE, 1)
+        socket.setsockopt(zmq.ROUTING_ID, b"client" + secrets.token_bytes(16))
         return self._connect(socket, endpoint)
 
     def newest(self, endpoint: str) -> Socket:
@@ -112,6 +119,8 @@ class Sockets:
         socket = self.context.socket(kind)
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.MAXMSGSIZE, largest)
+        if kind == zmq.ROUTER:
+            socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
         if kind in (zmq.ROUTER, zmq.DEALER):
             socket.setsockopt(zmq.SNDHWM, QUEUE)
             socket.setsockopt(zmq.RCVHWM, QUEUE)

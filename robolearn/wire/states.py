@@ -8,7 +8,14 @@ from robolearn.wire.messages import AppliedSetPoint, ArmState, Command
 
 
 def to_message(
-    state: RobotState, *, holder: str, stopped_by: str, command_seq: int, command_age_s: float, rejected: dict[str, int]
+    state: RobotState,
+    *,
+    holder: str,
+    stopped_by: str,
+    command_seq: int,
+    command_age_s: float,
+    accepted: int,
+    rejected: dict[str, int],
 ) -> ArmState:
     """Return a state with what the server knows beside it."""
     applied, pose = state.applied, state.pose_tool_in_base
@@ -35,6 +42,7 @@ def to_message(
         stopped_by=stopped_by,
         command_seq=command_seq,
         command_age_s=command_age_s,
+        accepted=accepted,
         rejected=rejected,
     )
 

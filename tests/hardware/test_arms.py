@@ -3,6 +3,7 @@
 import sys
 import time
 
+import fake_lerobot
 import fake_ur
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from robolearn.core import arms
 from robolearn.core.clock import WallClock
 from robolearn.core.errors import ConfigError, DriverError
 from robolearn.core.robot import CommandMode, RobotCommand
+from robolearn.hardware.arms.lerobot import SO101_KWARGS, LeRobotArm, LeRobotConfig
 from robolearn.hardware.arms.ur import UrArm, UrConfig
 
 HOST = "192.0.2.1"
@@ -101,4 +103,66 @@ def test_what_is_missing_is_named(controller, monkeypatch):
 
 def test_only_one_may_command_a_ur(controller):
     with make_ur(), pytest.raises(DriverError, match="already in use"), make_ur():
+        pass
+
+
+def make_lerobot(**kwargs):
+    cfg = LeRobotConfig(
+        robot="fake_lerobot:Robot", config="fake_lerobot:RobotConfig", kwargs={**SO101_KWARGS, **kwargs}
+    )
+    return LeRobotArm(cfg, WallClock(0.1), arms.SO101)
+
+
+def test_an_arm_of_lerobot_is_told_degrees_and_shares_of_its_gripper():
+    with make_lerobot() as arm:
+        robot = fake_lerobot.Robot.made[-1]
+        q = arm.state().q
+        np.testing.assert_allclose(q, arms.SO101.q_home, atol=1e-9)
+        arm.command(RobotCommand(mode=CommandMode.JOINT_POSITION, target=q + 0.1, gripper=0.25))
+        assert until(lambda: np.abs(arm.state().q - q - 0.1).max() < 1e-3)
+        assert until(lambda: abs(arm.state().gripper - 0.25) < 1e-3)
+        np.testing.assert_allclose(robot.goal, np.append(np.degrees(q + 0.1), 25.0), atol=1e-6)
+        assert robot.config.disable_torque_on_disconnect is False, "an arm whose motors let go falls"
+    assert not robot.is_connected
+
+
+def test_a_cable_that_comes_off_is_a_fault_and_ends_all_commands():
+    with make_lerobot() as arm:
+        target = arm.state().q + 0.3
+        arm.command(RobotCommand(mode=CommandMode.JOINT_POSITION, target=target))
+        fake_lerobot.Robot.made[-1].unplugged = True
+        assert until(lambda: any("ConnectionError" in fault for fault in arm.state().faults))
+        with pytest.raises(DriverError, match="see to it, then restart"):
+            arm.command(RobotCommand(mode=CommandMode.JOINT_POSITION, target=target))
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "error", "text"),
+    [
+        ({"port": "/dev/none"}, DriverError, "plugged in"),
+        ({"calibrated": False}, DriverError, "lerobot-calibrate"),
+        ({"colour": "red"}, ConfigError, "colour"),
+    ],
+)
+def test_an_arm_of_lerobot_that_cannot_be_used_says_why(kwargs, error, text):
+    with pytest.raises(error, match=text), make_lerobot(**kwargs):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("robot", "text"),
+    [
+        ("no_such_library.arms:Arm", "pip install no_such_library"),
+        ("fake_lerobot:NoArm", "module:class"),
+        ("fake_lerobot", "module:class"),
+    ],
+)
+def test_a_class_that_is_not_there_is_named(robot, text):
+    with pytest.raises(ConfigError, match=text), LeRobotArm(LeRobotConfig(robot=robot), WallClock(0.1), arms.SO101):
+        pass
+
+
+def test_another_arm_than_the_spec_says_is_refused():
+    cfg = LeRobotConfig(robot="fake_lerobot:Robot", config="fake_lerobot:RobotConfig")
+    with pytest.raises(ConfigError, match="joint1"), LeRobotArm(cfg, WallClock(0.1), arms.PANDA):
         pass

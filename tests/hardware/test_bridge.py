@@ -180,7 +180,7 @@ def test_garbage_on_the_socket_is_counted_and_stops_nobody(server):
         for junk in (b"", b"\xff" * 100, b"{}", bytes(60_000)):
             client._ask.send(junk)
         client._ask.send_multipart([b"two", b"frames"])
-        assert wait(lambda: server.server.damaged == 5)
+        assert wait(lambda: client.states().damaged == 5)
         robot.command(pose(0.5, seq=1))
         assert wait(lambda: robot.state().applied is not None)
     client.close()

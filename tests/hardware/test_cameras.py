@@ -1,16 +1,22 @@
 """Cameras over loopback: newest pictures with their time, and a name for everything that can go wrong with one."""
 
+import sys
 import threading
 import time
 
 import cv2
+import fake_lerobot
+import fake_realsense
 import numpy as np
 import pytest
 
+from robolearn.bench.processes import VERBS, Process
 from robolearn.core.errors import ConfigError, DriverError, StaleFrameError, WireError
 from robolearn.core.robot import CameraSpec
 from robolearn.hardware.cameras.client import RemoteCamera, RemoteCameraConfig
+from robolearn.hardware.cameras.lerobot import LeRobotCamera, LeRobotCameraConfig
 from robolearn.hardware.cameras.opencv import OpenCVCamera, OpenCVConfig
+from robolearn.hardware.cameras.realsense import RealSenseCamera, RealSenseConfig
 from robolearn.hardware.cameras.server import FROZEN, SLOW, CameraServer, CameraServerConfig, PictureWatch, cut
 from robolearn.hardware.cameras.synthetic import SyntheticCamera, SyntheticConfig
 
@@ -173,3 +179,70 @@ def test_synthetic_pictures_count_themselves():
     for number in range(5):
         picture, _ = camera.read()
         assert sum((picture[0, bit, 0] > 0) << bit for bit in range(32)) == number
+
+
+@pytest.fixture
+def realsense(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyrealsense2", fake_realsense.module())
+    monkeypatch.setattr(fake_realsense.Pipeline, "domain", "global_time")
+    return fake_realsense.Pipeline
+
+
+def test_a_realsense_picture_is_as_old_as_its_exposure(realsense, monkeypatch):
+    camera = RealSenseCamera(RealSenseConfig(height=24, width=32, rate_hz=60.0, serial=fake_realsense.SERIAL))
+    picture, stamp_ns = camera.read()
+    assert picture.shape == (24, 32, 3)
+    assert (time.monotonic_ns() - stamp_ns) * 1e-9 == pytest.approx(0.03, abs=0.01)
+    monkeypatch.setattr(realsense, "domain", "system_time")
+    _, stamp_ns = camera.read()
+    assert (time.monotonic_ns() - stamp_ns) * 1e-9 < 0.01
+    realsense.made[-1].dead = True
+    with pytest.raises(DriverError, match="Frame didn't arrive"):
+        camera.read()
+    camera.close()
+    camera.close()
+    assert not realsense.made[-1].running
+
+
+def test_a_realsense_that_is_not_there_or_cannot_do_that_is_named(realsense, monkeypatch):
+    with pytest.raises(DriverError, match=r"'other'.*No device connected"):
+        RealSenseCamera(RealSenseConfig(serial="other")).open()
+    with pytest.raises(DriverError, match=r"640x480 at 300 Hz"):
+        RealSenseCamera(RealSenseConfig(rate_hz=300.0)).open()
+    monkeypatch.setitem(sys.modules, "pyrealsense2", None)
+    with pytest.raises(ConfigError, match=r"robolearn\[realsense\]"):
+        RealSenseCamera(RealSenseConfig()).open()
+
+
+LEROBOT = {"camera": "fake_lerobot:Camera", "config": "fake_lerobot:CameraConfig"}
+
+
+def test_any_camera_of_lerobot_is_read_and_its_silence_is_an_error():
+    camera = LeRobotCamera(LeRobotCameraConfig(height=24, width=32, rate_hz=60.0, latency_s=0.02, **LEROBOT))
+    for number in (1, 2):
+        picture, stamp_ns = camera.read()
+        assert (picture.shape, picture[0, 0, 0]) == ((24, 32, 3), number)
+        assert (time.monotonic_ns() - stamp_ns) * 1e-9 == pytest.approx(0.02, abs=0.01)
+    fake_lerobot.Camera.made[-1].dead = True
+    with pytest.raises(DriverError, match="Timed out"):
+        camera.read()
+    camera.close()
+    assert not fake_lerobot.Camera.made[-1].is_connected
+    with pytest.raises(DriverError, match="lerobot-find-cameras"):
+        LeRobotCamera(LeRobotCameraConfig(kwargs={"index_or_path": 99}, **LEROBOT)).open()
+
+
+def test_the_camera_server_verb_publishes_what_its_source_takes():
+    words = (
+        "camera=synthetic",
+        "camera.name=front",
+        "camera.height=24",
+        "camera.width=64",
+        "server.endpoint=tcp://127.0.0.1:*",
+    )
+    with Process((*VERBS, "camera_server", *words)) as server:
+        cfg = RemoteCameraConfig(name="front", endpoint=server.address, height=24, width=64)
+        with RemoteCamera(cfg) as camera:
+            first = camera.latest(1.0)
+            time.sleep(0.2)
+            assert camera.latest(1.0).seq > first.seq

@@ -1,0 +1,37 @@
+"""What `robolearn actor` takes on its command line."""
+
+from dataclasses import dataclass, field
+
+from robolearn.core.errors import ConfigError
+from robolearn.hardware.bridge.client import ClientConfig
+from robolearn.run.actor import PaceConfig
+from robolearn.run.link import LinkConfig
+
+
+@dataclass(kw_only=True, slots=True)
+class ActorConfig:
+    """One that acts for a learner elsewhere; env and agent are those of its run."""
+
+    name: str = "actor"
+    """Unique among the actors of a learner."""
+    root: str = "actors"
+    """Folder of the log, `<root>/<name>/steps.log`, which a restarted actor goes on with."""
+    learner: LinkConfig = field(default_factory=LinkConfig)
+    pace: PaceConfig = field(default_factory=PaceConfig)
+    change: list[str] = field(default_factory=list[str])
+    """Keys of the run's config that are to be otherwise here."""
+    envs: int = 1
+    """Simulated envs stepped side by side."""
+    robot: bool = False
+    """Act with the arms and cameras behind the robot server that `client` names, instead of simulated ones."""
+    client: ClientConfig = field(default_factory=lambda: ClientConfig(name="actor"))
+    threads: int = 1
+    """Of torch."""
+
+    def __post_init__(self) -> None:
+        if min(self.envs, self.threads) < 1:
+            raise ConfigError("actor", expected="counts of at least 1", got=self)
+        if self.robot and self.envs > 1:
+            raise ConfigError("envs", expected="1 with a robot", got=self.envs)
+        if not 1 <= len(self.name) <= 64 or "/" in self.name:
+            raise ConfigError("name", expected="a plain name of 1 to 64 characters", got=f"'{self.name}'")
