@@ -79,8 +79,8 @@ class Pair:
         for who in self.processes:
             self.kill(who)
 
-    def start(self, who: str) -> None:
-        """Start one of them; a learner that has left a checkpoint goes on from there."""
+    def start(self, who: str) -> int:
+        """Start one of them, and return its process; a learner that has left a checkpoint goes on from there."""
         words = ["name=left", f"root={self._root / 'actors'}"]
         if who == "learner":
             begun = any(self.run.glob("checkpoints/*/DONE"))
@@ -91,6 +91,7 @@ class Pair:
         with (self._root / f"{who}.txt").open("ab") as output:
             command = [sys.executable, *VERBS, who, *words, *self._where[who]]
             self.processes[who] = subprocess.Popen(command, stdout=output, stderr=output)
+        return self.processes[who].pid
 
     def kill(self, who: str) -> None:
         """Kill one of them, if it is still there, and wait until it has gone."""
@@ -130,7 +131,11 @@ class Pair:
 
     def said(self) -> str:
         """Return the end of what both have said."""
-        return "\n".join(path.read_text()[-3000:] for path in sorted(self._root.glob("*.txt")))
+        return "\n".join(self.said_by(who)[-3000:] for who in self.processes)
+
+    def said_by(self, who: str) -> str:
+        """Return what one of them has said."""
+        return (self._root / f"{who}.txt").read_text().strip()
 
     def logged(self) -> list[Step]:
         """Return the steps in the actor's log."""

@@ -17,8 +17,11 @@ BENCHMARKS = (
     "bridge",
     "faults",
     "signals",
+    "fuzz",
     "deploy",
     "soak",
+    "actors",
+    "split",
 )
 CONFIGURABLE = ("tasks", "sb3", "learn", "deploy", "soak")
 """Which of them take more than their name."""

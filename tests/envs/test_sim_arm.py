@@ -130,6 +130,35 @@ def test_stop_comes_to_rest_near_where_it_was(bench):
     np.testing.assert_allclose(bench.arm.state().dq, 0.0, atol=1e-3)
 
 
+def test_a_stop_brakes_as_hard_as_the_joints_may_and_no_harder(bench):
+    """0.5 rad/s at 7.5 rad/s^2 (second joint): at rest after 0.067 s and 0.017 rad."""
+    speed, before = np.array([0.0, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0]), bench.arm.state().q[1]
+    bench.arm.command(RobotCommand(mode=CommandMode.JOINT_VELOCITY, target=speed, valid_for_s=1.0))
+    bench.run(0.3)
+    start = bench.arm.state()
+    assert start.dq[1] == pytest.approx(0.5, abs=0.03)
+    bench.arm.stop()
+    bench.run(0.03)
+    assert bench.arm.state().dq[1] == pytest.approx(0.5 - 0.03 * 7.5, abs=0.08)
+    bench.run(0.2)
+    assert bench.arm.state().q[1] - start.q[1] == pytest.approx(0.017, abs=0.008)
+    assert bench.arm.state().q[1] > before
+    assert np.abs(bench.arm.state().dq).max() < 0.01
+
+
+def test_an_arm_that_is_blocked_is_not_driven_on_by_a_stop(bench):
+    for _ in range(12):
+        bench.go([0.5, 0.0, 0.05])
+        bench.run(0.1)
+    for _ in range(4):
+        bench.go([0.5, 0.0, -0.02])
+        bench.run(0.1)
+    height = bench.tool.position[2]
+    bench.arm.stop()
+    bench.run(0.5)
+    assert bench.tool.position[2] > height - 0.005
+
+
 def test_the_gripper_moves_at_its_published_speed(bench):
     bench.go([0.5, 0.0, 0.2], gripper=0.0)
     bench.run(0.4)

@@ -186,3 +186,32 @@ def test_garbage_on_the_socket_is_counted_and_stops_nobody(server):
     client.close()
     with pytest.raises(WireError, match="at most"):
         client._decode(bytes(10**6))
+
+
+def test_a_command_is_answered_between_ticks(server):
+    """The server ticks every 10 ms; a state that echoes a command comes at once."""
+    client, waits = server.client(), []
+    with RemoteRobot(client, "arm") as robot:
+        for seq in range(1, 41):
+            time.sleep(0.0073)
+            start = time.perf_counter()
+            robot.command(pose(0.5, seq=seq))
+            assert robot.wait_for_command(seq).command_seq == seq
+            waits.append(time.perf_counter() - start)
+        client.cfg.answer_s = 0.2
+        with pytest.raises(CommandTimeoutError, match="states"):
+            robot.wait_for_command(1_000)
+    client.close()
+    assert sorted(waits)[20] < 0.004
+
+
+def test_a_client_whose_connection_broke_still_holds_its_arm(server):
+    client = server.client()
+    with RemoteRobot(client, "arm") as robot:
+        robot.command(pose(0.5, seq=1))
+        robot.wait_for_command(1)
+        client._ask.disconnect(client.cfg.commands)
+        time.sleep(0.1)
+        client._ask.connect(client.cfg.commands)
+        assert wait(lambda: robot.command(pose(0.5, seq=2)) or robot.state().applied.seq == 2)
+    client.close()

@@ -330,6 +330,21 @@ def test_a_tool_pushed_away_from_its_setpoint_is_a_fault():
     assert robot.state().faults == ("tracking_position",)
 
 
+@pytest.mark.parametrize(("speed", "fault"), [(0.5, True), (0.1, False), (-0.5, False)])
+def test_a_joint_motion_that_would_come_to_rest_outside_of_the_box_is_stopped(speed, fault):
+    """From 0.7 m at 0.5 m/s: a period on 0.75 m, and 0.0125 m more to brake at 10 m/s^2; the box ends at 0.76 m."""
+    robot, fake, _ = make(SafetyLimits(workspace_low=(0.2, -0.5, 0.0), workspace_high=(0.76, 0.5, 0.8)))
+    fake.q = np.array([0.7, 0.0, 0.4])
+    robot.command(RobotCommand(mode=CommandMode.JOINT_VELOCITY, target=np.array([speed, 0.0, 0.0])))
+    fake.dq = np.array([speed, 0.0, 0.0])
+    assert robot.state().faults == (("workspace",) if fault else ())
+    fake.q = np.array([0.9, 0.0, 0.4])
+    robot.reset_faults()
+    robot.command(RobotCommand(mode=CommandMode.JOINT_VELOCITY, target=np.zeros(3)))
+    fake.dq = np.array([-0.3, 0.0, 0.0])
+    assert robot.state().faults == (), "back into the box it may always go"
+
+
 def test_monitors_can_be_switched_off_by_name():
     robot, fake, _ = make(SafetyLimits(wrench_max=None, tracking_fault=None))
     fake.wrench = np.full(6, 1e6)
