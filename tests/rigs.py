@@ -52,7 +52,7 @@ def ur_rig() -> Rig:
     host = f"192.0.2.{len(fake_ur.CONTROLLERS)}"
     fake_ur.CONTROLLERS[host] = fake_ur.Controller()
     clock = WallClock(0.1)
-    return Rig(UrArm(UrConfig(host=host, rate_hz=125.0), clock, arms.UR5E), clock)
+    return Rig(UrArm(UrConfig(host=host, rate_hz=125.0, watchdog_hz=2.0), clock, arms.UR5E), clock)
 
 
 def mock_rig() -> Rig:

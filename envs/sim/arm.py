@@ -162,9 +162,9 @@ class SimArm:
         self._world.refresh()
 
     def stop(self) -> None:
-        """Brake, from where the joints are commanded to be, at most `SLACK` from where they are, and hold them there."""
+        """Hold the joints where they are commanded to be, at most `SLACK` from where they are; joint speeds are braked first."""
         q = self._data.qpos[self._q]
-        self._motion.brake(np.clip(self._motion.q, q - SLACK, q + SLACK), self._data.qvel[self._dof])
+        self._motion.stop(np.clip(self._motion.q, q - SLACK, q + SLACK), self._data.qvel[self._dof])
         self._grip_target = self._grip_at
 
     def reset(self, q: NDArray[np.float64] | None = None) -> None:

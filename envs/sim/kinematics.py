@@ -81,11 +81,13 @@ class Kinematics:
             mujoco.mj_mulM(self._model, self._data, row, unit)
         return matrix[:, self._dof]
 
-    def follow(self, q: Vector, target: Pose, dt: float, posture_rate: float = POSTURE_RATE) -> Vector:
+    def follow(
+        self, q: Vector, target: Pose, dt: float, posture_rate: float = POSTURE_RATE, speed: float = 1.0
+    ) -> Vector:
         """Return joint angles (n,) one small step of `dt` s nearer to `target`.
 
         Damped least squares with a pull towards the home posture in the null space; respects joint limits, and
-        joint speeds by slowing all joints alike. Source: Buss, "Introduction to Inverse Kinematics", 2004, sec. 5-6.
+        joint speeds, of which it takes the share `speed` at most, by slowing all joints alike. Source: Buss, "Introduction to Inverse Kinematics", 2004, sec. 5-6.
         """
         pose = self.pose(q)
         jacobian = self._site_jacobian()
@@ -96,7 +98,7 @@ class Kinematics:
             step = self._in_turn(q, jacobian, error)
         else:
             step = self._at_once(q, jacobian, error, min(posture_rate * dt, 1.0) * (self._home - q))
-        slowest = max(map(truediv, map(abs, step.tolist()), self._dq_max)) / dt
+        slowest = max(map(truediv, map(abs, step.tolist()), self._dq_max)) / (speed * dt)
         return q + (step / slowest if slowest > 1.0 else step)
 
     def solve(

@@ -11,6 +11,8 @@ from robolearn.envs.sim.kinematics import MARGIN, Kinematics
 
 TAPS = 4
 """Ticks of wanted joint angles that a servo's target depends on."""
+SPEED = 0.8
+"""Share of a joint's top speed at which it follows a tool; servos that catch up are faster than what they follow."""
 _MODES = tuple(CommandMode)
 
 
@@ -18,7 +20,8 @@ class Motion:
     """The joint angles that an arm is told to have, moving towards the newest set-point.
 
     Poses and joint positions are approached evenly within `period_s` and then held; twists and joint velocities go on
-    until they expire. After an expired set-point the joints brake and hold. Joint speeds and limits are respected in every mode.
+    until they expire. Joint velocities are taken up, and braked when they expire, as fast as
+    the joints' accelerations allow. Any other expired set-point is a hold. Joint speeds and limits are respected in every mode.
     """
 
     def __init__(self, kinematics: Kinematics, period_s: float) -> None:
@@ -49,18 +52,22 @@ class Motion:
         self._turn = self._way = np.zeros(3)
         self._turning = False
         self._elapsed_s = self._valid_s = 0.0
-        self._coasting: Vector | None = None
+        self._speed: Vector | None = None
+        """Of the joints (n,), while they follow joint velocities and are braked from them."""
 
-    def brake(self, q: Vector, dq: Vector) -> None:
-        """Come to rest as the joints' accelerations allow, from angles (n,) rad and measured speeds on; forget the set-point."""
+    def stop(self, q: Vector, dq: Vector) -> None:
+        """Forget the set-point and hold joint angles (n,) rad; if joint speeds were commanded, brake first, from measured speeds (n,) on."""
+        braking = self._speed is not None
         self.hold(q)
-        self._coasting = np.clip(dq, -self._dq_max, self._dq_max)
+        if braking:
+            self._speed = np.clip(dq, -self._dq_max, self._dq_max)
 
     def start(self, mode: CommandMode, target: Vector, valid_s: float) -> None:
         """Set off from where the motion is now; `target` as in `RobotCommand`."""
         following = self._mode is CommandMode.POSE
+        speed = np.zeros_like(self._wanted) if self._speed is None else self._speed
         self._mode, self._target, self._start_q = mode, target.copy(), self._wanted
-        self._coasting = None
+        self._speed = None if mode is not CommandMode.JOINT_VELOCITY else speed
         self._elapsed_s, self._valid_s = 0.0, valid_s
         if mode is CommandMode.POSE:
             self._start = self._pose if following else self._kinematics.pose(self._wanted)
@@ -74,16 +81,17 @@ class Motion:
 
         Args:
             dt: s.
-            dq: Measured joint speeds (n,), from which an expired set-point is braked: an arm that something blocks has none.
+            dq: Measured joint speeds (n,), from which is braked: an arm that something blocks has none.
         """
         if self._mode is not None:
             usable = min(dt, self._valid_s - self._elapsed_s)
             self._elapsed_s += usable
             self._wanted = self._next(self._mode, min(1.0, self._elapsed_s / self._period_s), usable, dt)
             if self._elapsed_s >= self._valid_s - 1e-9:
-                self.brake(self._wanted, dq)
-        elif self._coasting is not None:
-            self._coast(self._coasting, dt)
+                self.stop(self._wanted, dq)
+        elif self._speed is not None:
+            self._wanted = self._at_speed(self._speed, np.zeros_like(self._speed), dt, dt)
+            self._speed = self._speed if self._speed.any() else None
         size = self._wanted.size
         self._recent[size:] = self._recent[:-size]
         self._recent[:size] = self._wanted
@@ -102,7 +110,7 @@ class Motion:
             "wanted": self._wanted.copy(),
             "recent": self._recent.copy(),
             "time": np.array([self._elapsed_s, self._valid_s]),
-            "coasting": np.zeros(0) if self._coasting is None else self._coasting.copy(),
+            "speed": np.zeros(0) if self._speed is None else self._speed.copy(),
         }
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
@@ -115,12 +123,13 @@ class Motion:
         self._start, self._pose = Pose.from_array(values["start"]), Pose.from_array(values["pose"])
         self._start_q, self._wanted, self._recent = values["start_q"], values["wanted"], values["recent"]
         self._elapsed_s, self._valid_s = values["time"].tolist()
-        self._coasting = values["coasting"] if values["coasting"].size else None
+        self._speed = values["speed"] if values["speed"].size else None
 
-    def _coast(self, speed: Vector, dt: float) -> None:
-        slower = np.sign(speed) * np.maximum(np.abs(speed) - dt * self._ddq_max, 0.0)
-        self._wanted = np.clip(self._wanted + dt * slower, self._low, self._high)
-        self._coasting = slower if slower.any() else None
+    def _at_speed(self, speed: Vector, target: Vector, usable: float, dt: float) -> Vector:
+        """Return where the joints are after `usable` s at a speed that is nearer to its target."""
+        reach = dt * self._ddq_max
+        self._speed = speed + np.clip(target - speed, -reach, reach)
+        return np.clip(self._wanted + usable * self._speed, self._low, self._high)
 
     def _next(self, mode: CommandMode, fraction: float, usable: float, dt: float) -> Vector:
         target = self._target
@@ -129,15 +138,15 @@ class Motion:
             if self._turning:
                 quat_wxyz = quat_multiply(quat_from_rotvec(fraction * self._turn), quat_wxyz)
             self._pose = Pose(self._start.position + fraction * self._way, quat_wxyz)
-            return self._kinematics.follow(self._wanted, self._pose, dt)
+            return self._kinematics.follow(self._wanted, self._pose, dt, speed=SPEED)
         if mode is CommandMode.TWIST:
             here = self._kinematics.pose(self._wanted)
             turned = quat_multiply(quat_from_rotvec(usable * target[3:]), here.quat_wxyz)
-            return self._kinematics.follow(self._wanted, Pose(here.position + usable * target[:3], turned), dt)
-        if mode is CommandMode.JOINT_POSITION:
-            wanted = self._start_q + fraction * (target - self._start_q)
-        else:
-            wanted = self._wanted + usable * target
+            wanted = Pose(here.position + usable * target[:3], turned)
+            return self._kinematics.follow(self._wanted, wanted, dt, speed=SPEED)
+        if self._speed is not None:
+            return self._at_speed(self._speed, np.clip(target, -self._dq_max, self._dq_max), usable, dt)
+        wanted = self._start_q + fraction * (target - self._start_q)
         reach = dt * self._dq_max
         return np.clip(np.clip(wanted, self._wanted - reach, self._wanted + reach), self._low, self._high)
 

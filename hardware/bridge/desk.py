@@ -19,6 +19,7 @@ from robolearn.wire.states import to_command, to_message
 
 WATCHDOG, LET_GO, ASKED, FAULT = "watchdog", "released", "asked", "fault"
 """What may have stopped an arm: no command in time, its holder gave it back, somebody asked, a latched fault."""
+REPLACED = "replaced"
 _log = logging.getLogger(__name__)
 
 
@@ -32,10 +33,14 @@ class DeskConfig:
     """A command may claim to have been sent this much later than now: clocks of two machines never agree exactly."""
     homing_speed: float = 0.25
     """Share of a joint's top speed at which resets are driven."""
+    apart: float = 0.8
+    """Share of a control period that lies between two commands at least; one that comes sooner waits that long."""
 
     def __post_init__(self) -> None:
-        if not (self.lease_s > 0.0 and self.future_s >= 0.0 and 0.0 < self.homing_speed <= 1.0):
-            raise ConfigError("desk", expected="lease_s > 0, future_s >= 0, homing_speed in (0, 1]", got=self)
+        shares = 0.0 < self.homing_speed <= 1.0 and 0.5 <= self.apart <= 1.0
+        if not (self.lease_s > 0.0 and self.future_s >= 0.0 and shares):
+            expected = "lease_s > 0, future_s >= 0, homing_speed in (0, 1], apart in [0.5, 1]"
+            raise ConfigError("desk", expected=expected, got=self)
 
 
 @dataclass(slots=True)
@@ -51,8 +56,8 @@ class Lease:
 class ArmDesk:
     """Takes commands for one supervised arm, and keeps it safe from those who send none, late ones, or somebody else's.
 
-    Every refused command is counted by its reason: `session`, `lease`, `seq`, `late`, `early`, `busy` (a reset is under way), and the supervisor's own,
-    such as `non_finite`, which latch. An arm whose commands stop coming is stopped once the last one has expired; it
+    Every refused command is counted by its reason: `session`, `lease`, `seq`, `late`, `early`, `busy` (a reset is under way), `replaced` (while it waited,
+    a newer one came), and the supervisor's own, such as `non_finite`, which latch. An arm whose commands stop coming is stopped once the last one has expired; it
     then says `stopped_by: watchdog` until the next command.
 
     Args:
@@ -70,6 +75,8 @@ class ArmDesk:
         self._rejected: Counter[str] = Counter()
         self._stopped_by = ""
         self._seq = -1
+        self._waiting: Command | None = None
+        """What came too soon after the command before."""
         self._accepted_ns: int | None = None
         self._expiry_ns: int | None = None
         """When the last accepted command stops counting; None while nothing moves."""
@@ -135,21 +142,39 @@ class ArmDesk:
     def command(self, client: bytes, command: Command) -> str:
         """Pass a command on to the supervisor; return why it was refused, or an empty string."""
         now_ns = self._clock.now_ns()
-        reason, detail = self._refusal(client, command, now_ns), ""
-        if not reason:
-            reason, detail = self._forward(to_command(command))
+        reason = self._refusal(client, command, now_ns)
         if reason:
-            self._rejected[reason] += 1
-            count = self._rejected[reason]
-            if count & (count - 1) == 0:  # 1st, 2nd, 4th, 8th ...: a flood must not fill the log
-                _log.warning(
-                    "arm '%s' refused a command: %s (%d so far) %s", self.robot.spec.name, reason, count, detail
-                )
+            self._reject(reason)
+            return reason
+        self._seq = command.seq
+        if self._waiting is not None:
+            self._reject(REPLACED)
+        self._waiting = command
+        return self._pass_on(now_ns)
+
+    def _pass_on(self, now_ns: int) -> str:
+        """Give what waits to the supervisor if it is time for it; return why that refused it, or an empty string."""
+        apart_ns = self._cfg.apart * self._clock.period_s * 1e9
+        command = self._waiting
+        if command is None or (self._accepted_ns is not None and 0 <= now_ns - self._accepted_ns < apart_ns):
+            return ""
+        self._waiting = None
+        try:
+            self.robot.command(to_command(command))
+        except (DriverError, SpecError) as error:
+            reason = self.robot.faults[0] if self.robot.faults else "refused"
+            self._reject(reason, str(error))
             return reason
         self._accepted += 1
-        self._seq, self._accepted_ns, self._stopped_by = command.seq, now_ns, ""
+        self._accepted_ns, self._stopped_by = now_ns, ""
         self._expiry_ns = now_ns + round(command.valid_for_s * 1e9)
         return ""
+
+    def _reject(self, reason: str, detail: str = "") -> None:
+        self._rejected[reason] += 1
+        count = self._rejected[reason]
+        if count & (count - 1) == 0:  # 1st, 2nd, 4th, 8th ...: a flood must not fill the log
+            _log.warning("arm '%s' refused a command: %s (%d so far) %s", self.robot.spec.name, reason, count, detail)
 
     def reset(self, q: Vector | None, gripper: float | None = None) -> None:
         """Begin to drive to a joint configuration (n,) rad, home without one; `tick` goes on with it.
@@ -176,7 +201,7 @@ class ArmDesk:
 
     def stop(self, why: str) -> None:
         """Bring the arm to rest, and give up any reset."""
-        self._expiry_ns = self._homing = None
+        self._expiry_ns = self._homing = self._waiting = None
         self._stopped_by = why
         self.robot.stop()
 
@@ -187,6 +212,7 @@ class ArmDesk:
     def tick(self) -> None:
         """Do what time brings: stop an arm whose commands have expired, go on with a reset."""
         now_ns = self._clock.now_ns()
+        self._pass_on(now_ns)
         if self._expiry_ns is not None and now_ns > self._expiry_ns:
             _log.warning("arm '%s' stopped: no command in time", self.robot.spec.name)
             self.stop(WATCHDOG)
@@ -229,14 +255,6 @@ class ArmDesk:
         if age_s < -self._cfg.future_s:
             return "early"
         return "busy" if self.busy else ""
-
-    def _forward(self, command: RobotCommand) -> tuple[str, str]:
-        """Give a command to the supervisor; return what it minds, in a word and in full, or empty strings."""
-        try:
-            self.robot.command(command)
-        except (DriverError, SpecError) as error:
-            return self.robot.faults[0] if self.robot.faults else "refused", str(error)
-        return "", ""
 
 
 class Homing:

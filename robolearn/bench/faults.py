@@ -16,14 +16,18 @@ from msgspec.structs import replace
 
 from robolearn.bench.commander import Commander
 from robolearn.bench.watch import Limits, Watch
+from robolearn.core.geometry import Pose
+from robolearn.envs.assets.panda import PANDA
 from robolearn.envs.remote import Twin, make_twin
-from robolearn.envs.tasks.base import ARM
+from robolearn.envs.sim.kinematics import Kinematics
+from robolearn.envs.tasks.base import ARM, turned_down
 from robolearn.envs.tasks.reach import ReachConfig
 from robolearn.hardware.bridge.chaos import ChaosConfig, Scrambler
 from robolearn.hardware.bridge.desk import DeskConfig
 from robolearn.hardware.bridge.reception import Reception
+from robolearn.safety import SafetyLimits
 from robolearn.wire.codec import MAX_MESSAGE, encode
-from robolearn.wire.messages import PROTOCOL, Acquire, ArmState, Command, Granted, Hello, Ping, Stop
+from robolearn.wire.messages import PROTOCOL, Acquire, ArmState, ClearFaults, Command, Granted, Hello, Ping, Stop
 
 TICK_NS = 10_000_000
 PERIOD_TICKS = 10
@@ -33,6 +37,19 @@ BEGIN, END, SILENCE, LENGTH = 30, 150, 220, 300
 US, THEM = b"us", b"them"
 DEADLINE_S = 0.1
 BAD_NETWORK = {"drop": 0.1, "duplicate": 0.1, "corrupt": 0.05, "reorder": 0.1, "jitter_s": 0.05}
+LIMITS = SafetyLimits(
+    workspace_low=(0.3, -0.35, 0.1),
+    workspace_high=(0.65, 0.35, 0.6),
+    speed=0.5,
+    acceleration=5.0,
+    angular_speed=1.0,
+    angular_acceleration=10.0,
+    joint_speed_fraction=0.6,
+    tilt_max=0.6,
+)
+"""As careful as with a real arm, and nowhere near where it is stretched out."""
+START = (0.5, 0.0, 0.35)
+"""m."""
 FAULTS = {
     "killed": "watchdog",
     "frozen": "watchdog",
@@ -114,9 +131,10 @@ class Rig:
 
     def __init__(self) -> None:
         self.now_ns = 0
-        cfg = ReachConfig(observation="state")
+        cfg = ReachConfig(observation="state", safety=LIMITS)
         self.twin: Twin = make_twin(cfg, 30.0, lambda: self.now_ns)
-        self.limits = Limits.of(self.twin.arms[ARM].spec, cfg.safety)
+        self.limits = Limits.of(self.twin.arms[ARM].spec, LIMITS)
+        self.start = Kinematics(PANDA).solve(Pose(np.array(START), turned_down(0.0)))
 
     def receive(self) -> Reception:
         """Return a reception as of a server that has just started; its arm is at rest where it was."""
@@ -155,13 +173,14 @@ class Schedule:
         self._at = int(self._rng.integers(BEGIN, END))
         robot = rig.twin.arms[ARM]
         robot.reset_faults()
-        robot.reset()
+        robot.reset(rig.start)
         rig.twin.scene.advance()
         self._reception = rig.receive()
         self._network = Scrambler(ChaosConfig(seed=seed, **(BAD_NETWORK if self._bad else {})))
         self._direct: list[tuple[bytes, bytes]] = []
         """What reaches the server whatever the network does."""
         self._client = self._greet(Commander(robot.spec, self._rng))
+        self._broken = False
         self._seen: set[str] = set()
 
     def run(self) -> Outcome:
@@ -184,7 +203,9 @@ class Schedule:
         """Let a tick pass; return the state after it."""
         rig = self._rig
         rig.now_ns += TICK_NS
-        if tick == self._at:
+        faults = self._rig.twin.arms[ARM].faults
+        if tick >= self._at and not self._broken and not faults:
+            self._broken = True
             self._break(tick)
         if tick % PERIOD_TICKS == 0 and tick < SILENCE:
             self._speak(tick)
@@ -215,6 +236,8 @@ class Schedule:
         if client.hung:
             self._send(encode(Ping(id=3)))
             return
+        if self._rig.twin.arms[ARM].faults:
+            self._send(encode(ClearFaults(id=5, session=client.session, arm=ARM, lease=client.lease)))
         self._send(encode(self._command()))
 
     def _command(self) -> Command:

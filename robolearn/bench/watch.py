@@ -61,24 +61,26 @@ class Watch:
 
     Args:
         limits: Of the arm.
-        mode: In which it is commanded: joint modes have limits of joint acceleration, the others of the tool's speed and acceleration.
+        mode: In which it is commanded: joint modes have limits of joint acceleration, the others of the tool's speed and acceleration. They are
+            those of motions that are commanded; a stop is as hard as it has to be.
     """
 
     SLACK: ClassVar[dict[str, float]] = {
         "joint_speed": 1.02,
-        "joint_acceleration": 1.1,
-        "speed": 1.1,
-        "acceleration": 1.1,
-        "outside_m": 0.005,
+        "joint_acceleration": 1.25,
+        "speed": 1.25,
+        "acceleration": 1.25,
+        "outside_m": 0.01,
         "stop_s": STOP_S,
     }
-    """What is still within: shares of limits, which servos overshoot a little; m; s."""
+    """What is still within: shares of limits of set-points, which servos that follow them overshoot; m; s."""
 
     def __init__(self, limits: Limits, mode: CommandMode) -> None:
         self._limits, self._mode = limits, mode
         self._past: deque[Sample] = deque()
         self._rest_since_s: float | None = None
         """When it should have begun to stop; None while it may move."""
+        self._moving_since_s = 0.0
         self.seen = dict.fromkeys(self.SLACK, 0.0)
         """The worst so far."""
 
@@ -100,8 +102,9 @@ class Watch:
         self._note("joint_speed", float((np.abs(dq) / limits.dq_max).max()))
         if tool is not None:
             self._note("outside_m", float(np.maximum(limits.low - tool, tool - limits.high).max(initial=0.0)))
-        self._look_at_motion(now)
         self._look_for_rest(state, now.at_s, float(np.abs(dq).max()), valid_for_s)
+        if self._rest_since_s is None and now.at_s - self._moving_since_s > 2.0 * WINDOW_S:
+            self._look_at_motion(now)
 
     def _look_at_motion(self, now: Sample) -> None:
         before, earlier = self._ago(now, WINDOW_S), self._ago(now, 2.0 * WINDOW_S)
@@ -122,7 +125,8 @@ class Watch:
 
     def _look_for_rest(self, state: ArmState, now_s: float, speed: float, valid_for_s: float) -> None:
         if not state.stopped_by and state.command_age_s <= valid_for_s:
-            self._rest_since_s = None
+            if self._rest_since_s is not None:
+                self._rest_since_s, self._moving_since_s = None, now_s
             return
         if self._rest_since_s is None:
             self._rest_since_s = now_s

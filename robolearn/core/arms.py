@@ -6,7 +6,7 @@ from robolearn.core.robot import CommandMode, RobotSpec
 
 _PANDA_JOINTS = tuple(f"joint{i}" for i in range(1, 8))
 _UR_JOINTS = ("shoulder_pan", "shoulder_lift", "elbow", "wrist_1", "wrist_2", "wrist_3")
-_TURN = 2.0 * math.pi
+_TURN, _RIGHT = 2.0 * math.pi, 0.5 * math.pi
 SO101_JAW = (-0.174533, 1.74533)
 """Angles of the jaw's hinge, closed and open, rad."""
 SO101_JAW_M = 0.082
@@ -24,8 +24,18 @@ PANDA = RobotSpec(
     modes=tuple(CommandMode),
     senses=("pose_tool_in_base", "twist", "wrench", "gripper", "gripper_speed"),
     gripper_max_m=0.08,
+    links=(
+        (0.0, 0.0, 0.333),
+        (0.0, -_RIGHT, 0.0),
+        (0.0, _RIGHT, 0.316),
+        (0.0825, _RIGHT, 0.0),
+        (-0.0825, -_RIGHT, 0.384),
+        (0.0, _RIGHT, 0.0),
+        (0.088, _RIGHT, 0.0),
+    ),
+    tool_m=0.107 + 0.097,
 )
-"""Franka Emika Panda with its parallel hand. Source: Franka Control Interface documentation (limits, ready pose, hand speed)."""
+"""Franka Emika Panda with its parallel hand. Source: Franka Control Interface documentation (limits, ready pose, hand speed, links)."""
 
 SO101 = RobotSpec(
     name="so101",
@@ -56,8 +66,16 @@ UR5E = RobotSpec(
     q_home=(0.0, -1.57, 1.57, -1.57, -1.57, 0.0),
     modes=tuple(CommandMode),
     senses=("pose_tool_in_base", "twist", "wrench"),
+    links=(
+        (0.0, 0.0, 0.1625),
+        (0.0, _RIGHT, 0.0),
+        (-0.425, 0.0, 0.0),
+        (-0.3922, 0.0, 0.1333),
+        (0.0, _RIGHT, 0.0997),
+        (0.0, -_RIGHT, 0.0996),
+    ),
 )
-"""Joint ranges, speeds and torques of the vendor's data sheet; accelerations are ours, well below what the arm can do."""
+"""Joint ranges, speeds, torques and links of the vendor's data sheets; accelerations are ours, well below what the arm can do."""
 
 ARMS = {spec.name: spec for spec in (PANDA, SO101, UR5E)}
 """By name."""

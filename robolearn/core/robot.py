@@ -94,6 +94,10 @@ class RobotSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Names of the optional `RobotState` fields that are always there."""
     gripper_max_m: float | None = None
     """Opening in m at 1.0; None without a gripper."""
+    links: tuple[tuple[float, float, float], ...] = ()
+    """Of each joint (a, alpha, d): m, rad, m, modified Denavit-Hartenberg (Craig); empty where they are not known."""
+    tool_m: float = 0.0
+    """From the last joint's frame to the tool, along its z axis."""
 
 
 @dataclass(kw_only=True, slots=True, frozen=True)

@@ -102,6 +102,16 @@ class CartesianLimiter:
         reached = CartesianState(track, quat_wxyz.copy(), spin)
         return reached, (target if not names else np.array([*track.velocity, *spin.velocity])), names
 
+    def lasts_s(self, reached: CartesianState, dt: float) -> float:
+        """Return for how long a twist, which has got to `reached` after `dt` s, can go on until the tool is at the edge of the box."""
+        track = reached.track
+        left = [
+            ((high if speed > 0.0 else low) - position) / speed
+            for position, speed, low, high in zip(track.position, track.velocity, self._low, self._high, strict=True)
+            if speed != 0.0
+        ]
+        return dt + max(min(left, default=math.inf), 0.0)
+
     def _move(self, track: Track, wanted: Triple, measured: Pose, dt: float) -> tuple[Track, tuple[str, ...]]:
         target = clamp(wanted, track.low, track.high)
         names: tuple[str, ...] = () if target == wanted else ("workspace",)

@@ -1,6 +1,8 @@
 """Projection of joint positions and velocities on the limits; rad, each joint on its own."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from operator import sub
 
 import numpy as np
 
@@ -8,6 +10,9 @@ from robolearn.core.geometry import Vector
 from robolearn.core.robot import RobotSpec
 from robolearn.safety.limits import SafetyLimits
 from robolearn.safety.motion import SLACK
+from robolearn.safety.reach import Reach
+
+_BISECTIONS = 8
 
 
 @dataclass(slots=True, frozen=True)
@@ -32,7 +37,8 @@ class JointLimiter:
     """Brings joint set-points within position, velocity, acceleration and error clip; stateless.
 
     A joint is never faster than the speed from which it can stop before its limit: `v dt + v^2 / (2 a) <= distance`.
-    With it the next, by `a dt` slower, velocity keeps the same inequality, so a stop stays possible.
+    With it the next, by `a dt` slower, velocity keeps the same inequality, so a stop stays possible. Where an arm's links are known, the
+    tool of that stop is kept in the workspace box in the same way; outside of it, it may only come nearer.
     """
 
     def __init__(self, limits: SafetyLimits, spec: RobotSpec) -> None:
@@ -41,6 +47,8 @@ class JointLimiter:
         self._high = np.array(spec.q_max) - limits.joint_margin
         self._speed = limits.joint_speed_fraction * np.array(spec.dq_max)
         self._acceleration = limits.joint_acceleration_fraction * np.array(spec.ddq_max)
+        self._reach = Reach(spec) if spec.links else None
+        self._box = limits.workspace_low, limits.workspace_high
 
     def anchor(self, q: Vector) -> JointState:
         """Return the state at rest at a measured configuration (n,)."""
@@ -53,7 +61,7 @@ class JointLimiter:
         low, high = np.minimum(self._low, state.q), np.maximum(self._high, state.q)
         wanted = np.minimum(np.maximum(target, low), high)
         names: tuple[str, ...] = () if np.array_equal(wanted, target) else ("joint_limit",)
-        dq, changed = self._velocity((wanted - state.q) / dt, state.q, state.dq, dt)
+        dq, changed = self._velocity((wanted - state.q) / dt, state.q, state.dq, dt, even=True)
         reached = np.minimum(np.maximum(state.q + dt * dq, low), high) if changed else wanted
         names += changed
         led = np.minimum(np.maximum(reached, q - self._error), q + self._error)
@@ -66,8 +74,17 @@ class JointLimiter:
         self, state: JointState, target: Vector, q: Vector, dt: float
     ) -> tuple[JointState, Vector, tuple[str, ...]]:
         """Project target velocities (n,) from the measured configuration on; returns as `position`."""
-        dq, names = self._velocity(target, q, state.dq, dt)
+        dq, names = self._velocity(target, q, state.dq, dt, even=False)
         return JointState(q.copy(), dq), (dq if names else target), names
+
+    def lasts_s(self, state: JointState, valid_for_s: float, dt: float) -> float:
+        """Return for how long, in steps of `dt` s, joint velocities can go on until a stop would end outside of the box."""
+        if self._reach is None:
+            return valid_for_s
+        outside, passed = self._outside(state.q), dt
+        while passed < valid_for_s and self._outside(self._rest(state.q, state.dq, passed * state.dq)) <= outside:
+            passed += dt
+        return min(passed, valid_for_s)
 
     def out_of_range(self, q: Vector) -> list[int]:
         """Return the joints of a configuration (n,) that are outside of the allowed range."""
@@ -77,7 +94,10 @@ class JointLimiter:
         """Return the range of one joint's set-points."""
         return float(self._low[joint]), float(self._high[joint])
 
-    def _velocity(self, wanted: Vector, q: Vector, before: Vector, dt: float) -> tuple[Vector, tuple[str, ...]]:
+    def _velocity(
+        self, wanted: Vector, q: Vector, before: Vector, dt: float, *, even: bool
+    ) -> tuple[Vector, tuple[str, ...]]:
+        """Bring velocities within the bounds; `even` if they are had from the first moment of the step, else only at its end."""
         a = self._acceleration
         bounds = (
             ("joint_speed", -self._speed, self._speed),
@@ -91,7 +111,38 @@ class JointLimiter:
             if (np.abs(bounded - dq) > (SLACK - 1.0) * self._speed).any():
                 names.append(name)
                 dq = bounded
-        return dq, tuple(names)
+        if self._reach is None:
+            return dq, tuple(names)
+        outside = self._outside(q)
+
+        def stays(dq: Vector) -> bool:
+            step = dt * (dq if even else 0.5 * (before + dq))
+            return self._outside(self._rest(q, dq, step)) <= outside
+
+        return (dq, tuple(names)) if stays(dq) else (self._nearest(dq, before, dt, stays), (*names, "workspace"))
+
+    def _nearest(self, dq: Vector, before: Vector, dt: float, stays: Callable[[Vector], bool]) -> Vector:
+        """Bisect between braking, from which a stop was possible, and `dq`, from which it is not."""
+        braking = np.sign(before) * np.maximum(np.abs(before) - self._acceleration * dt, 0.0)
+        near, far = 0.0, 1.0
+        for _ in range(_BISECTIONS):
+            share = 0.5 * (near + far)
+            if stays(braking + share * (dq - braking)):
+                near = share
+            else:
+                far = share
+        return braking + near * (dq - braking)
+
+    def _rest(self, q: Vector, dq: Vector, step: Vector) -> Vector:
+        """Return where the joints are after a step at whose end they have speeds `dq`, and a stop."""
+        return q + step + 0.5 * dq * np.abs(dq) / self._acceleration
+
+    def _outside(self, q: Vector) -> float:
+        """Return how far the tool is outside of the box, m."""
+        assert self._reach is not None
+        low, high = self._box
+        at = self._reach.tool(q.tolist())
+        return max(0.0, *map(sub, low, at), *map(sub, at, high))
 
     def _stoppable(self, distance: Vector, dt: float) -> Vector:
         a = self._acceleration

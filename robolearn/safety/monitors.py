@@ -48,7 +48,7 @@ class StateMonitor:
     """Names what is wrong with a measured state."""
 
     def __init__(self, limits: SafetyLimits, spec: RobotSpec, period_s: float) -> None:
-        self._period_s = period_s
+        self._period_s, self._kept = period_s, bool(spec.links)
         self._low, self._high = np.array(limits.workspace_low), np.array(limits.workspace_high)
         self._ddq_max = limits.joint_acceleration_fraction * np.array(spec.ddq_max)
         self._names = spec.joint_names
@@ -62,7 +62,7 @@ class StateMonitor:
         """Return the names of the faults of one state; empty if all is well.
 
         Names: `state_non_finite`, `joint_limit:<joint>`, `joint_speed:<joint>`, `force`, `torque`,
-        `tracking_position`, `tracking_rotation`, `workspace` (in joint modes, whose set-points are not kept in the box), and
+        `tracking_position`, `tracking_rotation`, `workspace` (in joint modes of an arm whose links are not known, so that set-points cannot be kept in the box), and
         `driver:<name>` for what the driver itself reports.
         """
         found = [f"driver:{name}" for name in state.faults]
@@ -79,7 +79,8 @@ class StateMonitor:
             found += _wrench_faults(state.wrench.tolist(), self._wrench_max)
         if self._tracking is not None and applied is not None and applied.mode is CommandMode.POSE:
             found += _tracking_faults(state, applied, self._tracking)
-        if applied is not None and applied.mode in _JOINT_MODES and self._leaves_workspace(state):
+        unkept = not self._kept and applied is not None and applied.mode in _JOINT_MODES
+        if unkept and self._leaves_workspace(state):
             found.append("workspace")
         return found
 

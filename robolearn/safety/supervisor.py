@@ -21,6 +21,9 @@ from robolearn.safety.monitors import StateMonitor, command_faults
 MotionState = CartesianState | JointState
 _MODES = tuple(CommandMode)
 _CARTESIAN = (CommandMode.POSE, CommandMode.TWIST)
+_PLACES = (CommandMode.POSE, CommandMode.JOINT_POSITION)
+_ARRIVED = 1.5
+"""Periods after which a place that was commanded has been reached, and the arm rests there."""
 _DRIVER = "driver/"
 _log = logging.getLogger(__name__)
 
@@ -34,7 +37,7 @@ class SupervisedRobot:
 
     Time is the injected clock's. Set-points count as one period apart at most; a command that comes within half a
     period of the previous one replaces it, so neither bursts nor pauses buy speed. A set-point that has expired
-    (`valid_for_s`) counts as come to rest.
+    (`valid_for_s`) counts as come to rest; speeds expire before they would lead out of the box.
 
     Unusable commands, and states that a monitor finds bad, latch a named fault: the arm stops, and every command and
     reset is refused until a person (or a simulation) calls `reset_faults`. Monitors run on every `state` and `command`.
@@ -113,17 +116,19 @@ class SupervisedRobot:
         self._refuse_if_faulty("a command")
         base, dt, tick_ns = self._schedule(now_ns, command.mode, measured)
         reached, target, clipped = self._project(base, command, measured, dt)
-        gripper = command.gripper
+        gripper, valid_for_s = command.gripper, command.valid_for_s
+        if command.mode is CommandMode.TWIST and isinstance(reached, CartesianState):
+            valid_for_s = min(valid_for_s, self._cartesian.lasts_s(reached, dt))
+        if command.mode is CommandMode.JOINT_VELOCITY and isinstance(reached, JointState):
+            valid_for_s = self._joints.lasts_s(reached, valid_for_s, dt)
         if gripper is not None and not 0.0 <= gripper <= 1.0:
             gripper, clipped = min(max(gripper, 0.0), 1.0), (*clipped, "gripper")
         target.setflags(write=False)
         self._driver.command(
-            RobotCommand(
-                mode=command.mode, target=target, gripper=gripper, valid_for_s=command.valid_for_s, seq=command.seq
-            )
+            RobotCommand(mode=command.mode, target=target, gripper=gripper, valid_for_s=valid_for_s, seq=command.seq)
         )
         self._base, self._accepted, self._dt, self._tick_ns = base, reached, dt, tick_ns
-        self._expiry_ns = now_ns + round(min(command.valid_for_s, 1e6) * 1e9)
+        self._expiry_ns = now_ns + round(min(valid_for_s, 1e6) * 1e9)
         self._applied = Applied(seq=command.seq, mode=command.mode, target=target, gripper=gripper, clipped=clipped)
 
     def state(self) -> RobotState:
@@ -258,7 +263,9 @@ class SupervisedRobot:
         if 0 <= elapsed_ns < self._period_ns // 2:
             return self._base, self._dt, self._tick_ns
         dt = min(elapsed_ns, self._period_ns) * 1e-9 if elapsed_ns > 0 else self._clock.period_s
-        accepted = self._at_rest(self._accepted) if now_ns > self._expiry_ns else self._accepted
+        arrived = mode in _PLACES and elapsed_ns > _ARRIVED * self._period_ns
+        resting = arrived or now_ns > self._expiry_ns
+        accepted = self._at_rest(self._accepted) if resting else self._accepted
         return accepted, dt, now_ns
 
     def _anchor(self, mode: CommandMode, measured: RobotState) -> MotionState:

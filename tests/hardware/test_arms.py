@@ -43,7 +43,7 @@ def controller(monkeypatch):
 
 
 def make_ur(**cfg):
-    return UrArm(UrConfig(host=HOST, rate_hz=125.0, **cfg), WallClock(0.1), arms.UR5E)
+    return UrArm(UrConfig(**{"host": HOST, "rate_hz": 125.0, "watchdog_hz": 2.0, **cfg}), WallClock(0.1), arms.UR5E)
 
 
 def test_a_ur_follows_joints_poses_and_speeds_and_rests_between(controller):

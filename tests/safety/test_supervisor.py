@@ -125,7 +125,7 @@ def test_random_twist_streams_keep_rates_and_box(twists):
 @pytest.mark.parametrize("mode", [CommandMode.JOINT_POSITION, CommandMode.JOINT_VELOCITY])
 @given(targets=st.lists(st.tuples(*[st.floats(-1e3, 1e3)] * 3), min_size=1, max_size=40))
 def test_random_joint_streams_keep_position_speed_and_acceleration(mode, targets):
-    robot, fake, clock = make(SafetyLimits(joint_error=10.0))
+    robot, fake, clock = make(SafetyLimits(workspace_low=(-3.0,) * 3, workspace_high=(3.0,) * 3, joint_error=10.0))
     dq_before, q_before = np.zeros(3), fake.q.copy()
     for target in targets + targets[-1:] * 8:
         robot.command(RobotCommand(mode=mode, target=np.array(target)))
@@ -338,7 +338,7 @@ def test_a_joint_motion_that_would_come_to_rest_outside_of_the_box_is_stopped(sp
     robot.command(RobotCommand(mode=CommandMode.JOINT_VELOCITY, target=np.array([speed, 0.0, 0.0])))
     fake.dq = np.array([speed, 0.0, 0.0])
     assert robot.state().faults == (("workspace",) if fault else ())
-    fake.q = np.array([0.9, 0.0, 0.4])
+    fake.q, fake.dq = np.array([0.9, 0.0, 0.4]), np.zeros(3)
     robot.reset_faults()
     robot.command(RobotCommand(mode=CommandMode.JOINT_VELOCITY, target=np.zeros(3)))
     fake.dq = np.array([-0.3, 0.0, 0.0])
