@@ -13,7 +13,7 @@ from robolearn.core.errors import ConfigError, DriverError, RobolearnError, Spec
 from robolearn.core.geometry import Vector
 from robolearn.core.protocols import Clock
 from robolearn.core.robot import CommandMode, RobotCommand
-from robolearn.safety import SupervisedRobot
+from robolearn.safety import SupervisedRobot, command_faults
 from robolearn.wire.messages import ArmState, Command
 from robolearn.wire.states import to_command, to_message
 
@@ -78,6 +78,8 @@ class ArmDesk:
         self._waiting: Command | None = None
         """What came too soon after the command before."""
         self._accepted_ns: int | None = None
+        self._passed_ns: int | None = None
+        """When the last command went to the supervisor, since the last stop."""
         self._expiry_ns: int | None = None
         """When the last accepted command stops counting; None while nothing moves."""
         self._homing: Homing | None = None
@@ -154,19 +156,22 @@ class ArmDesk:
 
     def _pass_on(self, now_ns: int) -> str:
         """Give what waits to the supervisor if it is time for it; return why that refused it, or an empty string."""
-        apart_ns = self._cfg.apart * self._clock.period_s * 1e9
-        command = self._waiting
-        if command is None or (self._accepted_ns is not None and 0 <= now_ns - self._accepted_ns < apart_ns):
+        if self._waiting is None:
+            return ""
+        command = to_command(self._waiting)
+        since_ns = math.inf if self._passed_ns is None else now_ns - self._passed_ns
+        soon = 0 <= since_ns < self._cfg.apart * self._clock.period_s * 1e9
+        if soon and not command_faults(command, self.robot.spec):  # what is unusable latches at once
             return ""
         self._waiting = None
         try:
-            self.robot.command(to_command(command))
+            self.robot.command(command)
         except (DriverError, SpecError) as error:
             reason = self.robot.faults[0] if self.robot.faults else "refused"
             self._reject(reason, str(error))
             return reason
         self._accepted += 1
-        self._accepted_ns, self._stopped_by = now_ns, ""
+        self._accepted_ns, self._passed_ns, self._stopped_by = now_ns, now_ns, ""
         self._expiry_ns = now_ns + round(command.valid_for_s * 1e9)
         return ""
 
@@ -201,7 +206,7 @@ class ArmDesk:
 
     def stop(self, why: str) -> None:
         """Bring the arm to rest, and give up any reset."""
-        self._expiry_ns = self._homing = self._waiting = None
+        self._expiry_ns = self._homing = self._waiting = self._passed_ns = None
         self._stopped_by = why
         self.robot.stop()
 
