@@ -61,7 +61,7 @@ class JointLimiter:
         low, high = np.minimum(self._low, state.q), np.maximum(self._high, state.q)
         wanted = np.minimum(np.maximum(target, low), high)
         names: tuple[str, ...] = () if np.array_equal(wanted, target) else ("joint_limit",)
-        dq, changed = self._velocity((wanted - state.q) / dt, state.q, state.dq, dt, even=True)
+        dq, changed = self._velocity((wanted - state.q) / dt, state.q, state.dq, dt)
         reached = np.minimum(np.maximum(state.q + dt * dq, low), high) if changed else wanted
         names += changed
         led = np.minimum(np.maximum(reached, q - self._error), q + self._error)
@@ -71,20 +71,23 @@ class JointLimiter:
         return JointState(reached, dq), (reached if names else target), names
 
     def velocity(
-        self, state: JointState, target: Vector, q: Vector, dt: float
+        self, state: JointState, target: Vector, q: Vector, measured_dq: Vector, dt: float
     ) -> tuple[JointState, Vector, tuple[str, ...]]:
-        """Project target velocities (n,) from the measured configuration on; returns as `position`."""
-        dq, names = self._velocity(target, q, state.dq, dt, even=False)
+        """Project target velocities (n,) from the measured configuration and speeds on; returns as `position`."""
+        dq, names = self._velocity(target, q, state.dq, dt, measured_dq)
         return JointState(q.copy(), dq), (dq if names else target), names
 
     def lasts_s(self, state: JointState, valid_for_s: float, dt: float) -> float:
         """Return for how long, in steps of `dt` s, joint velocities can go on until a stop would end outside of the box."""
         if self._reach is None:
             return valid_for_s
-        outside, passed = self._outside(state.q), dt
-        while passed < valid_for_s and self._outside(self._rest(state.q, state.dq, passed * state.dq)) <= outside:
-            passed += dt
-        return min(passed, valid_for_s)
+        outside, lasts = self._outside(state.q), min(dt, valid_for_s)
+        while lasts < valid_for_s:
+            longer = min(lasts + dt, valid_for_s)
+            if self._outside(self._rest(state.q, state.dq, longer * state.dq)) > outside:
+                break
+            lasts = longer
+        return lasts
 
     def out_of_range(self, q: Vector) -> list[int]:
         """Return the joints of a configuration (n,) that are outside of the allowed range."""
@@ -95,9 +98,9 @@ class JointLimiter:
         return float(self._low[joint]), float(self._high[joint])
 
     def _velocity(
-        self, wanted: Vector, q: Vector, before: Vector, dt: float, *, even: bool
+        self, wanted: Vector, q: Vector, before: Vector, dt: float, measured_dq: Vector | None = None
     ) -> tuple[Vector, tuple[str, ...]]:
-        """Bring velocities within the bounds; `even` if they are had from the first moment of the step, else only at its end."""
+        """Bring velocities within the bounds; they are had from the first moment of the step, or taken up from `measured_dq` on."""
         a = self._acceleration
         bounds = (
             ("joint_speed", -self._speed, self._speed),
@@ -116,7 +119,7 @@ class JointLimiter:
         outside = self._outside(q)
 
         def stays(dq: Vector) -> bool:
-            step = dt * (dq if even else 0.5 * (before + dq))
+            step = dt * (dq if measured_dq is None else 0.5 * (measured_dq + dq))
             return self._outside(self._rest(q, dq, step)) <= outside
 
         return (dq, tuple(names)) if stays(dq) else (self._nearest(dq, before, dt, stays), (*names, "workspace"))

@@ -288,9 +288,10 @@ class SupervisedRobot:
         if isinstance(base, CartesianState):
             project = self._cartesian.pose if command.mode is CommandMode.POSE else self._cartesian.twist
             reached, accepted, names = project(base, target, self._pose(measured), dt)
+        elif command.mode is CommandMode.JOINT_POSITION:
+            reached, accepted, names = self._joints.position(base, target, measured.q, dt)
         else:
-            follow = self._joints.position if command.mode is CommandMode.JOINT_POSITION else self._joints.velocity
-            reached, accepted, names = follow(base, target, measured.q, dt)
+            reached, accepted, names = self._joints.velocity(base, target, measured.q, measured.dq, dt)
         return reached, (accepted if accepted is not target else target.copy()), names
 
     def _pose(self, measured: RobotState) -> Pose:
