@@ -204,7 +204,8 @@ class Schedule:
         rig = self._rig
         rig.now_ns += TICK_NS
         faults = self._rig.twin.arms[ARM].faults
-        if tick >= self._at and not self._broken and not faults:
+        between = tick % PERIOD_TICKS == PERIOD_TICKS // 2
+        if tick >= self._at and between and not self._broken and not faults:
             self._broken = True
             self._break(tick)
         if tick % PERIOD_TICKS == 0 and tick < SILENCE:

@@ -20,6 +20,9 @@ WINDOW_S = 0.1
 """Speeds and accelerations are means over a control period, as limits of set-points are."""
 NEAR_S, GAP_S = 1e-3, 0.05
 """A sample this near counts as of that time; after a gap like that, what went before is forgotten."""
+PLACES = (CommandMode.POSE, CommandMode.JOINT_POSITION)
+ARRIVED_S = 1.1 * WINDOW_S
+"""After this a place that was commanded has been reached; if nothing new is commanded the arm holds there."""
 JOINT_MODES = (CommandMode.JOINT_POSITION, CommandMode.JOINT_VELOCITY)
 
 
@@ -124,7 +127,8 @@ class Watch:
         return next((s for s in self._past if abs(now.at_s - seconds - s.at_s) < NEAR_S), None)
 
     def _look_for_rest(self, state: ArmState, now_s: float, speed: float, valid_for_s: float) -> None:
-        if not state.stopped_by and state.command_age_s <= valid_for_s:
+        lasts_s = ARRIVED_S if self._mode in PLACES else valid_for_s
+        if not state.stopped_by and state.command_age_s <= lasts_s:
             if self._rest_since_s is not None:
                 self._rest_since_s, self._moving_since_s = None, now_s
             return

@@ -13,6 +13,8 @@ from robolearn.safety.motion import SLACK
 from robolearn.safety.reach import Reach
 
 _BISECTIONS = 8
+_MARGIN_M = 0.02
+"""By which the box is smaller in joint modes: servos follow late, and the way of a stop is not straight."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -48,7 +50,8 @@ class JointLimiter:
         self._speed = limits.joint_speed_fraction * np.array(spec.dq_max)
         self._acceleration = limits.joint_acceleration_fraction * np.array(spec.ddq_max)
         self._reach = Reach(spec) if spec.links else None
-        self._box = limits.workspace_low, limits.workspace_high
+        self._low_m = tuple(low + _MARGIN_M for low in limits.workspace_low)
+        self._high_m = tuple(high - _MARGIN_M for high in limits.workspace_high)
 
     def anchor(self, q: Vector) -> JointState:
         """Return the state at rest at a measured configuration (n,)."""
@@ -141,11 +144,10 @@ class JointLimiter:
         return q + step + 0.5 * dq * np.abs(dq) / self._acceleration
 
     def _outside(self, q: Vector) -> float:
-        """Return how far the tool is outside of the box, m."""
+        """Return how far the tool is outside of the box less its margin, m."""
         assert self._reach is not None
-        low, high = self._box
         at = self._reach.tool(q.tolist())
-        return max(0.0, *map(sub, low, at), *map(sub, at, high))
+        return max(0.0, *map(sub, self._low_m, at), *map(sub, at, self._high_m))
 
     def _stoppable(self, distance: Vector, dt: float) -> Vector:
         a = self._acceleration
