@@ -22,6 +22,7 @@ BENCHMARKS = (
     "soak",
     "actors",
     "split",
+    "install",
 )
 CONFIGURABLE = ("tasks", "sb3", "learn", "deploy", "soak")
 """Which of them take more than their name."""

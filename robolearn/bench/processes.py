@@ -21,16 +21,18 @@ class Process:
 
     Args:
         words: Of `python`, such as `(*VERBS, "robot_server", "robot=mock")`.
+        python: Which one.
+        cwd: Where it runs; here, if None.
 
     Raises:
         RobolearnError: If it ends before it has said anything, or says nothing in time.
     """
 
-    def __init__(self, words: Sequence[str]) -> None:
+    def __init__(self, words: Sequence[str], python: str = sys.executable, cwd: str | None = None) -> None:
         self._words = words
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         self.popen = subprocess.Popen(
-            [sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+            [python, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=cwd
         )
         self.log: list[str] = []
         """Lines of its standard error, as they come."""
