@@ -1,5 +1,6 @@
 """Forward and inverse kinematics of one arm by itself; all poses are of the tool in the arm's base."""
 
+import math
 from operator import truediv
 
 import mujoco
@@ -82,17 +83,26 @@ class Kinematics:
         return matrix[:, self._dof]
 
     def follow(
-        self, q: Vector, target: Pose, dt: float, posture_rate: float = POSTURE_RATE, speed: float = 1.0
+        self,
+        q: Vector,
+        target: Pose,
+        dt: float,
+        posture_rate: float = POSTURE_RATE,
+        speed: float = 1.0,
+        most_m: float = math.inf,
     ) -> Vector:
         """Return joint angles (n,) one small step of `dt` s nearer to `target`.
 
         Damped least squares with a pull towards the home posture in the null space; respects joint limits, and
-        joint speeds, of which it takes the share `speed` at most, by slowing all joints alike. Source: Buss, "Introduction to Inverse Kinematics", 2004, sec. 5-6.
+        joint speeds, of which it takes the share `speed` at most, by slowing all joints alike; the tool moves by `most_m` at most. Source: Buss, "Introduction to Inverse Kinematics", 2004, sec. 5-6.
         """
         pose = self.pose(q)
         jacobian = self._site_jacobian()
         error = self._error
         error[:3] = target.position - pose.position
+        far_m = math.hypot(*error[:3].tolist()) if most_m < math.inf else 0.0
+        if far_m > most_m:
+            error[:3] *= most_m / far_m
         error[3:] = rotation_error(target.quat_wxyz, pose.quat_wxyz)
         if self._position_first:
             step = self._in_turn(q, jacobian, error)

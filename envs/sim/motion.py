@@ -1,5 +1,6 @@
 """From set-points at the control rate to joint angles at the servo rate."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -13,6 +14,8 @@ TAPS = 4
 """Ticks of wanted joint angles that a servo's target depends on."""
 SPEED = 0.8
 """Share of a joint's top speed at which it follows a tool; servos that catch up are faster than what they follow."""
+CATCH_UP, SLOWEST = 1.1, 0.5
+"""A tool that lags behind, since joints were too slow or at their limits, catches up at this share of its set-point's speed; m/s at least."""
 _MODES = tuple(CommandMode)
 
 
@@ -51,7 +54,7 @@ class Motion:
         self._start = self._pose = _NOWHERE
         self._turn = self._way = np.zeros(3)
         self._turning = False
-        self._elapsed_s = self._valid_s = 0.0
+        self._elapsed_s = self._valid_s = self._fastest = 0.0
         self._speed: Vector | None = None
         """Of the joints (n,), while they follow joint velocities and are braked from them."""
 
@@ -74,6 +77,7 @@ class Motion:
             self._turn = rotation_error(quat_normalize(self._target[3:]), self._start.quat_wxyz)
             self._turning = any(self._turn.tolist())
             self._way = self._target[:3] - self._start.position
+            self._fastest = max(CATCH_UP * math.hypot(*self._way.tolist()) / self._period_s, SLOWEST)
             self._pose = self._start
 
     def tick(self, dt: float, dq: Vector) -> Vector:
@@ -109,7 +113,7 @@ class Motion:
             "start_q": self._start_q.copy(),
             "wanted": self._wanted.copy(),
             "recent": self._recent.copy(),
-            "time": np.array([self._elapsed_s, self._valid_s]),
+            "time": np.array([self._elapsed_s, self._valid_s, self._fastest]),
             "speed": np.zeros(0) if self._speed is None else self._speed.copy(),
         }
 
@@ -122,7 +126,7 @@ class Motion:
         self._turning = any(self._turn.tolist())
         self._start, self._pose = Pose.from_array(values["start"]), Pose.from_array(values["pose"])
         self._start_q, self._wanted, self._recent = values["start_q"], values["wanted"], values["recent"]
-        self._elapsed_s, self._valid_s = values["time"].tolist()
+        self._elapsed_s, self._valid_s, self._fastest = values["time"].tolist()
         self._speed = values["speed"] if values["speed"].size else None
 
     def _at_speed(self, speed: Vector, target: Vector, usable: float, dt: float) -> Vector:
@@ -138,7 +142,7 @@ class Motion:
             if self._turning:
                 quat_wxyz = quat_multiply(quat_from_rotvec(fraction * self._turn), quat_wxyz)
             self._pose = Pose(self._start.position + fraction * self._way, quat_wxyz)
-            return self._kinematics.follow(self._wanted, self._pose, dt, speed=SPEED)
+            return self._kinematics.follow(self._wanted, self._pose, dt, speed=SPEED, most_m=dt * self._fastest)
         if mode is CommandMode.TWIST:
             here = self._kinematics.pose(self._wanted)
             turned = quat_multiply(quat_from_rotvec(usable * target[3:]), here.quat_wxyz)

@@ -46,6 +46,8 @@ LIMITS = SafetyLimits(
     angular_acceleration=10.0,
     joint_speed_fraction=0.6,
     tilt_max=0.6,
+    position_error=0.05,
+    rotation_error=0.2,
 )
 """As careful as with a real arm, and nowhere near where it is stretched out."""
 START = (0.5, 0.0, 0.35)

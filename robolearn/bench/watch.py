@@ -12,7 +12,7 @@ from robolearn.core.robot import CommandMode, RobotSpec
 from robolearn.safety import SafetyLimits
 from robolearn.wire.messages import ArmState
 
-STOP_S = 0.4
+STOP_S = 0.5
 """Within this after its last command has expired, after a fault or when it was told to, an arm is at rest."""
 REST = 0.02
 """rad/s of any joint that count as rest."""

@@ -13,7 +13,7 @@ from robolearn.safety.motion import SLACK
 from robolearn.safety.reach import Reach
 
 _BISECTIONS = 8
-_MARGIN_M = 0.02
+_MARGIN_M = 0.03
 """By which the box is smaller in joint modes: servos follow late, and the way of a stop is not straight."""
 
 

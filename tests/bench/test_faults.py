@@ -74,9 +74,9 @@ def test_a_watch_sees_speed_acceleration_and_the_box():
 def test_a_watch_measures_how_long_an_arm_takes_to_stop(stopped_by, age_s):
     watch = watched()
     watch.look(state(0.0, 0.0, 1.0), 1.0)
-    for tick in range(1, 60):
-        speed = 1.0 if tick < 46 else 0.0
+    for tick in range(1, 70):
+        speed = 1.0 if tick < 56 else 0.0
         watch.look(state(0.01 * tick, 0.0, speed, stopped_by=stopped_by, age_s=age_s), 1.0)
-    assert watch.seen["stop_s"] == pytest.approx(0.44)
+    assert watch.seen["stop_s"] == pytest.approx(0.54)
     assert watch.broken == {"stop_s"}
-    assert np.isclose(Watch.worst([watch, watched()])["stop_s"], 0.44)
+    assert np.isclose(Watch.worst([watch, watched()])["stop_s"], 0.54)
