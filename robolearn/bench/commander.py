@@ -100,11 +100,6 @@ class Connection:
         """What it has learned of, by its states and its errors."""
 
     @property
-    def valid_for_s(self) -> float:
-        """Return for how long its commands are valid."""
-        return self._commander.valid_for_s
-
-    @property
     def mode(self) -> CommandMode:
         """Return how it commands."""
         return self._commander.mode
@@ -159,7 +154,7 @@ class Connection:
 
     def _command(self, target: Vector, **changes: int) -> Command:
         self._seq += 1
-        command = RobotCommand(mode=self.mode, target=target, valid_for_s=self.valid_for_s, seq=self._seq)
+        command = RobotCommand(mode=self.mode, target=target, valid_for_s=self._commander.valid_for_s, seq=self._seq)
         return replace(self._robot.message(command), **changes)
 
 
@@ -168,7 +163,7 @@ def main() -> None:
     orders = Orders(**json.loads(sys.argv[1]))
     connection, pace = Connection(orders), WallClock(PERIOD_S)
     connection.begin()
-    _say({"mode": connection.mode, "valid_for_s": connection.valid_for_s})
+    _say(connection.mode)
     begun, done = time.monotonic(), not orders.fault
     with StopSignals() as signals:
         while signals.received is None:
@@ -179,11 +174,11 @@ def main() -> None:
                 connection.misbehave()
             connection.go_on()
             pace.wait()
-    _say(sorted(connection.named))
+    _say(json.dumps(sorted(connection.named)))
 
 
-def _say(words: object) -> None:
-    sys.stdout.write(json.dumps(words) + "\n")
+def _say(words: str) -> None:
+    sys.stdout.write(words + "\n")
     sys.stdout.flush()
 
 

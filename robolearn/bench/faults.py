@@ -42,7 +42,7 @@ LIMITS = SafetyLimits(
     workspace_high=(0.65, 0.35, 0.6),
     speed=0.5,
     acceleration=5.0,
-    angular_speed=1.0,
+    angular_speed=0.8,
     angular_acceleration=10.0,
     joint_speed_fraction=0.6,
     tilt_max=0.6,
@@ -193,7 +193,7 @@ class Schedule:
         watch = Watch(self._rig.limits, self._client.commander.mode)
         try:
             for tick in range(LENGTH):
-                watch.look(self._tick(tick), self._client.commander.valid_for_s)
+                watch.look(self._tick(tick))
         finally:
             logger.removeHandler(log)
             logger.propagate = propagates

@@ -112,14 +112,13 @@ class Bench:
         orders = Orders(commands=PORTS[0], states=PORTS[1], seed=seed, fault=own, after_s=AFTER_S, camera=camera)
         logged = len(self._server.log)
         with Process(("-m", "robolearn.bench.commander", json.dumps(asdict(orders)))) as client:
-            manner = json.loads(client.address)
-            played = Round(fault, Watch(self._limits, CommandMode(manner["mode"])))
+            played = Round(fault, Watch(self._limits, CommandMode(client.address)))
             harm, undo = self._harm(fault, client, played)
-            self._look(played, manner["valid_for_s"], AFTER_S)
+            self._look(played, AFTER_S)
             harm()
-            self._look(played, manner["valid_for_s"], FREEZE_S)
+            self._look(played, FREEZE_S)
             undo()
-            self._look(played, manner["valid_for_s"], WATCH_S - AFTER_S - FREEZE_S)
+            self._look(played, WATCH_S - AFTER_S - FREEZE_S)
             client.signal(signal.SIGKILL if fault in ("client_hung", "client_killed") else signal.SIGTERM)
             last = client.rest()
         played.said |= set(json.loads(last)) if last else set()
@@ -155,20 +154,20 @@ class Bench:
         except RobolearnError as error:
             played.logged += str(error).splitlines()
 
-    def _look(self, played: Round, valid_for_s: float, seconds: float) -> None:
+    def _look(self, played: Round, seconds: float) -> None:
         """Look at every state that comes for so long."""
         end, seq = time.monotonic() + seconds, -1
         while time.monotonic() < end:
             states = self._listener.states()
             if states is not None and states.seq != seq:
                 seq = states.seq
-                self._note(played, states, valid_for_s)
+                self._note(played, states)
             time.sleep(2e-3)
 
-    def _note(self, played: Round, states: States, valid_for_s: float) -> None:
+    def _note(self, played: Round, states: States) -> None:
         arm = states.arms[ARM]
         played.said |= {arm.stopped_by, *arm.faults, *arm.rejected}
-        played.watch.look(arm, valid_for_s)
+        played.watch.look(arm)
 
     def _end_server(self) -> None:
         self._server.end()

@@ -18,6 +18,8 @@ REST = 0.02
 """rad/s of any joint that count as rest."""
 WINDOW_S = 0.1
 """Speeds and accelerations are means over a control period, as limits of set-points are."""
+SAMPLES_S = 0.02
+"""A command that expires within this may have been over, and the next one come, between two samples."""
 NEAR_S, GAP_S = 1e-3, 0.05
 """A sample this near counts as of that time; after a gap like that, what went before is forgotten."""
 PLACES = (CommandMode.POSE, CommandMode.JOINT_POSITION)
@@ -70,9 +72,9 @@ class Watch:
 
     SLACK: ClassVar[dict[str, float]] = {
         "joint_speed": 1.02,
-        "joint_acceleration": 1.25,
+        "joint_acceleration": 1.35,
         "speed": 1.25,
-        "acceleration": 1.25,
+        "acceleration": 1.35,
         "outside_m": 0.01,
         "stop_s": STOP_S,
     }
@@ -92,8 +94,8 @@ class Watch:
         """Return what was exceeded."""
         return {name for name, worst in self.seen.items() if worst > self.SLACK[name]}
 
-    def look(self, state: ArmState, valid_for_s: float) -> None:
-        """Look at the next state of an arm whose commands are valid for so long."""
+    def look(self, state: ArmState) -> None:
+        """Look at the next state."""
         limits, dq = self._limits, np.array(state.dq)
         tool = None if state.pose is None else np.array(state.pose[:3])
         now = Sample(state.stamp_ns * 1e-9, np.array(state.q), tool)
@@ -105,7 +107,7 @@ class Watch:
         self._note("joint_speed", float((np.abs(dq) / limits.dq_max).max()))
         if tool is not None:
             self._note("outside_m", float(np.maximum(limits.low - tool, tool - limits.high).max(initial=0.0)))
-        self._look_for_rest(state, now.at_s, float(np.abs(dq).max()), valid_for_s)
+        self._look_for_rest(state, now.at_s, float(np.abs(dq).max()))
         if self._rest_since_s is None and now.at_s - self._moving_since_s > 2.0 * WINDOW_S:
             self._look_at_motion(now)
 
@@ -126,9 +128,10 @@ class Watch:
         """Return the sample of so long ago, if there is one within a ms of that."""
         return next((s for s in self._past if abs(now.at_s - seconds - s.at_s) < NEAR_S), None)
 
-    def _look_for_rest(self, state: ArmState, now_s: float, speed: float, valid_for_s: float) -> None:
-        lasts_s = ARRIVED_S if self._mode in PLACES else valid_for_s
-        if not state.stopped_by and state.command_age_s <= lasts_s:
+    def _look_for_rest(self, state: ArmState, now_s: float, speed: float) -> None:
+        applied = state.applied
+        lasts_s = 0.0 if applied is None else ARRIVED_S if self._mode in PLACES else applied.valid_for_s - SAMPLES_S
+        if applied is not None and state.command_age_s <= lasts_s:
             if self._rest_since_s is not None:
                 self._rest_since_s, self._moving_since_s = None, now_s
             return

@@ -45,6 +45,7 @@ class Applied:
     mode: CommandMode
     target: Vector
     gripper: float | None
+    valid_for_s: float
     clipped: tuple[str, ...] = ()
     """Names of the limits that changed the target, in the order in which they were applied."""
 

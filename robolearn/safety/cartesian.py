@@ -20,6 +20,8 @@ from robolearn.safety.motion import (
     rest,
 )
 
+_MARGIN_M = 0.02
+"""By which the box is smaller for twists, which start from where the tool is measured: an arm leads that, and is late to stop."""
 _DOWN: Triple = (-math.inf, -math.inf, -math.inf)
 
 
@@ -53,6 +55,7 @@ class CartesianLimiter:
     def __init__(self, limits: SafetyLimits, period_s: float) -> None:
         self._limits = limits
         self._low, self._high = limits.workspace_low, limits.workspace_high
+        self._within = _shrunk(self._low, self._high)
         self._linear = Rates(limits.speed, limits.acceleration, limits.jerk, period_s)
         self._angular = Rates(limits.angular_speed, limits.angular_acceleration, limits.angular_jerk, period_s)
 
@@ -90,9 +93,10 @@ class CartesianLimiter:
         """Project a target twist (6,): as `pose`, but from the measured pose on, so that nothing winds up."""
         vx, vy, vz, wx, wy, wz = target.tolist()
         here = _triple(measured.position)
-        start = rest(here, state.track.low, state.track.high)
+        low, high = self._within
+        start = rest(here, low, high)
         start = replace(start, velocity=state.track.velocity, acceleration=state.track.acceleration)
-        track, moved = advance(start, (vx, vy, vz), self._linear, dt, self._low, self._high)
+        track, moved = advance(start, (vx, vy, vz), self._linear, dt, low, high)
         spin, turned = advance(state.spin, (wx, wy, wz), self._angular, dt, _DOWN, UNBOUNDED)
         spin = replace(spin, position=ZERO)
         quat_wxyz = measured.quat_wxyz
@@ -107,7 +111,7 @@ class CartesianLimiter:
         track = reached.track
         left = [
             ((high if speed > 0.0 else low) - position) / speed
-            for position, speed, low, high in zip(track.position, track.velocity, self._low, self._high, strict=True)
+            for position, speed, low, high in zip(track.position, track.velocity, *self._within, strict=True)
             if speed != 0.0
         ]
         return dt + max(min(left, default=math.inf), 0.0)
@@ -199,6 +203,12 @@ def _tilt(quat_wxyz: Vector) -> float:
     """Return the angle between the tool's z axis and straight down, in [0, pi]."""
     x, y, z = _tool_z(quat_wxyz)
     return math.atan2(math.hypot(x, y), -z)
+
+
+def _shrunk(low: Triple, high: Triple) -> tuple[Triple, Triple]:
+    """Return the corners of a box less its margin, which is never more than a quarter of a side."""
+    margins = [min(_MARGIN_M, 0.25 * (top - bottom)) for bottom, top in zip(low, high, strict=True)]
+    return add(low, (margins[0], margins[1], margins[2])), add(high, (margins[0], margins[1], margins[2]), -1.0)
 
 
 def _triple(vector: Vector) -> Triple:

@@ -121,6 +121,7 @@ class SupervisedRobot:
             valid_for_s = min(valid_for_s, self._cartesian.lasts_s(reached, dt))
         if command.mode is CommandMode.JOINT_VELOCITY and isinstance(reached, JointState):
             valid_for_s = self._joints.lasts_s(reached, valid_for_s, dt)
+        clipped = clipped if valid_for_s == command.valid_for_s else (*clipped, "valid_for")
         if gripper is not None and not 0.0 <= gripper <= 1.0:
             gripper, clipped = min(max(gripper, 0.0), 1.0), (*clipped, "gripper")
         target.setflags(write=False)
@@ -129,7 +130,14 @@ class SupervisedRobot:
         )
         self._base, self._accepted, self._dt, self._tick_ns = base, reached, dt, tick_ns
         self._expiry_ns = now_ns + round(min(valid_for_s, 1e6) * 1e9)
-        self._applied = Applied(seq=command.seq, mode=command.mode, target=target, gripper=gripper, clipped=clipped)
+        self._applied = Applied(
+            seq=command.seq,
+            mode=command.mode,
+            target=target,
+            gripper=gripper,
+            valid_for_s=valid_for_s,
+            clipped=clipped,
+        )
 
     def state(self) -> RobotState:
         """Return the newest state with the accepted set-point and all latched faults; never blocks."""
@@ -194,6 +202,7 @@ class SupervisedRobot:
                 "applied/index": np.array([applied.seq, _MODES.index(applied.mode)], np.int64),
                 "applied/target": applied.target.copy(),
                 "applied/gripper": np.array(gripper),
+                "applied/valid_for_s": np.array(applied.valid_for_s),
                 "applied/clipped": np.array(applied.clipped, np.str_),
             }
         if isinstance(self._driver, Snapshot):
@@ -217,6 +226,7 @@ class SupervisedRobot:
                 mode=_MODES[mode],
                 target=target,
                 gripper=None if np.isnan(gripper) else gripper,
+                valid_for_s=float(state["applied/valid_for_s"]),
                 clipped=tuple(state["applied/clipped"].tolist()),
             )
             kind = CartesianState if self._applied.mode in _CARTESIAN else JointState

@@ -171,6 +171,7 @@ class AppliedSetPoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     mode: CommandMode
     target: Numbers
     gripper: float | None
+    valid_for_s: float
     clipped: Names
 
 

@@ -36,6 +36,7 @@ def to_message(
             mode=applied.mode,
             target=applied.target.tolist(),
             gripper=applied.gripper,
+            valid_for_s=applied.valid_for_s,
             clipped=list(applied.clipped),
         ),
         holder=holder,
@@ -68,6 +69,7 @@ def from_message(message: ArmState, clock_id: str) -> RobotState:
             mode=applied.mode,
             target=np.array(applied.target),
             gripper=applied.gripper,
+            valid_for_s=applied.valid_for_s,
             clipped=tuple(applied.clipped),
         ),
     )

@@ -10,7 +10,7 @@ from robolearn.bench.watch import Limits, Watch
 from robolearn.core import arms
 from robolearn.core.robot import CommandMode
 from robolearn.safety import SafetyLimits
-from robolearn.wire.messages import ArmState
+from robolearn.wire.messages import AppliedSetPoint, ArmState
 
 
 def test_whatever_goes_wrong_the_twin_stays_within_its_limits_stops_in_time_and_says_why():
@@ -38,13 +38,17 @@ def test_nonsense_crashes_nothing_and_moves_nothing():
 
 def state(at_s, q, dq, x=0.5, stopped_by="", age_s=0.0):
     pose = [x, 0.0, 0.4, 0.0, 1.0, 0.0, 0.0]
-    names = dict.fromkeys(("twist", "wrench", "gripper", "gripper_speed", "applied"))
+    applied = AppliedSetPoint(
+        seq=1, mode=CommandMode.JOINT_VELOCITY, target=[0.0] * 7, gripper=None, valid_for_s=1.0, clipped=[]
+    )
+    names = dict.fromkeys(("twist", "wrench", "gripper", "gripper_speed"))
     return ArmState(
         stamp_ns=round(at_s * 1e9),
         q=[q, *[0.0] * 6],
         dq=[dq, *[0.0] * 6],
         pose=pose,
         faults=[],
+        applied=None if stopped_by else applied,
         holder="",
         stopped_by=stopped_by,
         command_seq=1,
@@ -63,7 +67,7 @@ def test_a_watch_sees_speed_acceleration_and_the_box():
     watch = watched()
     for tick in range(40):
         at_s = 0.01 * tick
-        watch.look(state(at_s, q=2.0 * at_s**2, dq=4.0 * at_s, x=0.85), 1.0)
+        watch.look(state(at_s, q=2.0 * at_s**2, dq=4.0 * at_s, x=0.85))
     assert watch.seen["joint_speed"] == pytest.approx(4.0 * 0.39 / arms.PANDA.dq_max[0])
     assert watch.seen["joint_acceleration"] == pytest.approx(4.0 / arms.PANDA.ddq_max[0])
     assert watch.seen["outside_m"] == pytest.approx(0.05)
@@ -73,10 +77,10 @@ def test_a_watch_sees_speed_acceleration_and_the_box():
 @pytest.mark.parametrize(("stopped_by", "age_s"), [("watchdog", 0.0), ("", 2.0)])
 def test_a_watch_measures_how_long_an_arm_takes_to_stop(stopped_by, age_s):
     watch = watched()
-    watch.look(state(0.0, 0.0, 1.0), 1.0)
+    watch.look(state(0.0, 0.0, 1.0))
     for tick in range(1, 70):
         speed = 1.0 if tick < 56 else 0.0
-        watch.look(state(0.01 * tick, 0.0, speed, stopped_by=stopped_by, age_s=age_s), 1.0)
+        watch.look(state(0.01 * tick, 0.0, speed, stopped_by=stopped_by, age_s=age_s))
     assert watch.seen["stop_s"] == pytest.approx(0.54)
     assert watch.broken == {"stop_s"}
     assert np.isclose(Watch.worst([watch, watched()])["stop_s"], 0.54)
