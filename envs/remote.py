@@ -59,8 +59,10 @@ def remote_env(
     cameras: Mapping[str, CameraDriver],
     task: Task,
     clock: Clock,
+    *,
+    align: bool = False,
 ) -> gym.Env[Obs, Action]:
-    """Build the env that `cfg` describes over arms and cameras that are elsewhere, with its wrappers around it.
+    """Build the env that `cfg` describes over arms and cameras that are elsewhere, with its wrappers around it; `align` as of `RobotEnv`.
 
     Raises:
         ConfigError: If the configuration does not fit together.
@@ -74,5 +76,6 @@ def remote_env(
         clock=clock,
         max_steps=cfg.max_steps,
         proprio=robot.proprio if cfg.proprio is None else cfg.proprio,
+        align=align,
     )
     return wrapped(env, cfg)

@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from robolearn.core.errors import ConfigError, DriverError, SpecError, StaleFrameError, nearest
-from robolearn.core.protocols import CameraDriver, Clock, Event, RobotDriver, Snapshot, StepContext, Task
+from robolearn.core.protocols import (
+    CameraDriver,
+    Clock,
+    Event,
+    Remembering,
+    RobotDriver,
+    Snapshot,
+    StepContext,
+    Task,
+)
 from robolearn.core.robot import CommandMode, Frame, RobotCommand, RobotState
 from robolearn.core.specs import ActionSpec, ArraySpec, EnvSpec
 from robolearn.core.types import (
@@ -69,6 +78,7 @@ class RobotEnv(Snapshotted, gym.Env[Obs, Action]):
         snapshots: Further parts whose state belongs to the env (a simulated world), by name.
         renderer: Returns an image (H, W, 3) for people; without one `render` shows the first camera.
         clear_faults: Clear latched faults at `reset`; for simulation only, where nobody has to look first.
+        align: Observe arms that know where they were as they were when the oldest picture was taken.
 
     Raises:
         ConfigError: If names clash or the action or proprioception does not fit the arms.
@@ -92,6 +102,7 @@ class RobotEnv(Snapshotted, gym.Env[Obs, Action]):
         snapshots: Mapping[str, Snapshot[Arrays]] | None = None,
         renderer: Callable[[], NDArray[np.uint8]] | None = None,
         clear_faults: bool = False,
+        align: bool = False,
     ) -> None:
         if arms.keys() & cameras.keys():
             raise ConfigError("arms and cameras", expected="different names", got=sorted(arms.keys() & cameras.keys()))
@@ -110,7 +121,7 @@ class RobotEnv(Snapshotted, gym.Env[Obs, Action]):
         self._valid_s = 5.0 * clock.period_s if command_valid_s is None else command_valid_s
         self._snapshots = dict(snapshots or {})
         self._renderer = renderer
-        self._clear_faults = clear_faults
+        self._clear_faults, self._align = clear_faults, align
         self._events: list[Event] = []
         self._states: Mapping[str, RobotState] = {}
         self._setpoints: dict[str, SetPoint] = {}
@@ -283,6 +294,8 @@ class RobotEnv(Snapshotted, gym.Env[Obs, Action]):
             obs[PIXELS + name] = frame.pixels
             if frame.clock_id == clock_id:
                 info[f"age/{name}_s"] = (now_ns - frame.stamp_ns) * 1e-9
+        if self._align and self._frames:
+            states = self._aligned(states, min(self._frames[name].stamp_ns for name in self.cameras))
         for name, state in states.items():
             for key, value in self._proprio[name].read(state, self._setpoints[name]).items():
                 obs[f"{PROPRIO}{name}.{key}"] = value
@@ -291,6 +304,11 @@ class RobotEnv(Snapshotted, gym.Env[Obs, Action]):
         for key, value in self.task.state().items():
             obs[key] = np.asarray(value, np.float32)
         return obs
+
+    def _aligned(self, states: Mapping[str, RobotState], seen_ns: int) -> Mapping[str, RobotState]:
+        """Return the states of when the oldest picture was taken, of arms that know where they were."""
+        past = {name: arm.state_at(seen_ns) for name, arm in self.arms.items() if isinstance(arm, Remembering)}
+        return {**states, **past}
 
     def _look(self, name: str, info: Info) -> Frame:
         """Return what a camera sees, or saw last, as the policy for stale frames has it."""

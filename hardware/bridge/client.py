@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self, TypeVar
@@ -11,15 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robolearn.core.errors import CommandTimeoutError, ConfigError, DriverError, WireError, nearest
-from robolearn.core.protocols import Event, Outcome, RobotDriver, StepContext, Task
+from robolearn.core.protocols import RobotDriver
 from robolearn.core.robot import RobotCommand, RobotSpec, RobotState
-from robolearn.core.types import Array
 from robolearn.wire.codec import Decoder, encode
 from robolearn.wire.messages import (
     PROTOCOL,
     Acquire,
     ArmState,
-    Begin,
     ClearFaults,
     Command,
     FromServer,
@@ -36,7 +34,7 @@ from robolearn.wire.messages import (
     Welcome,
 )
 from robolearn.wire.sockets import HandshakeWatch, SecurityConfig, Sockets, sent, take_newest
-from robolearn.wire.states import from_message
+from robolearn.wire.states import at, from_message
 
 AnswerT = TypeVar("AnswerT")
 PINGS = 8
@@ -61,6 +59,8 @@ class ClientConfig:
     """A state older than this is a fault."""
     deadline_s: float = 0.1
     """A command that arrives later than this after it was sent is refused by the server."""
+    align: bool = False
+    """Observe arms as they were when the oldest picture was taken, not as they are: a policy then sees all of one instant."""
     security: SecurityConfig = field(default_factory=SecurityConfig)
 
     def __post_init__(self) -> None:
@@ -304,12 +304,22 @@ class RemoteRobot(RobotDriver):
         states = self._client.states()
         if states is None or self._arm not in states.arms:
             raise CommandTimeoutError(f"arm '{self._arm}'", expected="a state", got="none", fix="enter it first")
-        state = from_message(states.arms[self._arm], states.clock_id)
+        state = from_message(states.arms[self._arm], states.clock_id, self._client.offset_ns)
         if states.session != self._client.welcome.session:
             return replace(state, applied=None, faults=(*state.faults, RESTARTED))
         if self._client.silent_s() > self._client.cfg.state_s:
             return replace(state, applied=None, faults=(*state.faults, STALE))
         return state
+
+    def state_at(self, stamp_ns: int) -> RobotState:
+        """Return the newest state, but joints, pose and gripper as they were then; as far back as the server says.
+
+        Raises:
+            CommandTimeoutError: If there never was a state.
+        """
+        state = self.state()
+        states = self._client.states()
+        return state if states is None else at(state, states.arms[self._arm].past, stamp_ns, self._client.offset_ns)
 
     def stop(self) -> None:
         """Ask for rest; returns at once."""
@@ -353,42 +363,6 @@ class RemoteRobot(RobotDriver):
             self._lease = None
         if self._lease is None:
             self._acquire()
-
-
-class RemoteScene(Task):
-    """The task of a twin: its server sets the scene up, and judges it.
-
-    Args:
-        client: Of the twin.
-    """
-
-    def __init__(self, client: BridgeClient) -> None:
-        if not client.welcome.has_scene:
-            raise ConfigError("task", expected="a twin, which has a scene", got="a robot", fix="judge it by events")
-        self._client = client
-
-    def reset(self, arms: Mapping[str, RobotDriver], rng: np.random.Generator, options: Mapping[str, object]) -> None:
-        """Have the server set an episode up; its seed is drawn from `rng`.
-
-        Raises:
-            DriverError: If it cannot.
-        """
-        del arms, options
-        session, seed = self._client.welcome.session, int(rng.integers(2**62))
-        self._client.request(lambda n: Begin(id=n, session=session, seed=seed), self._client.cfg.reset_s)
-
-    def evaluate(self, ctx: StepContext, events: Sequence[Event]) -> Outcome:
-        """Return the server's verdict; what a person signals counts as well."""
-        del ctx
-        signals = {event.name for event in events}
-        states = self._client.states()
-        success = "success" in signals or (states is not None and states.success)
-        failure = "failure" in signals and not success
-        return Outcome(reward=float(success), success=success, failure=failure, terminated=success or failure)
-
-    def state(self) -> Mapping[str, Array]:
-        """Return nothing: a robot knows no more than it senses."""
-        return {}
 
 
 def _expect(answer: FromServer, kind: type[AnswerT]) -> AnswerT:

@@ -4,7 +4,7 @@ import itertools
 import logging
 import math
 import secrets
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,12 +14,14 @@ from robolearn.core.geometry import Vector
 from robolearn.core.protocols import Clock
 from robolearn.core.robot import CommandMode, RobotCommand
 from robolearn.safety import SupervisedRobot, command_faults
-from robolearn.wire.messages import ArmState, Command
-from robolearn.wire.states import to_command, to_message
+from robolearn.wire.messages import ArmState, Command, Past
+from robolearn.wire.states import to_command, to_message, to_past
 
 WATCHDOG, LET_GO, ASKED, FAULT = "watchdog", "released", "asked", "fault"
 """What may have stopped an arm: no command in time, its holder gave it back, somebody asked, a latched fault."""
 REPLACED = "replaced"
+PAST_NS, MOST_PAST = 300_000_000, 64
+"""For how long it is said where an arm was, and in how many places at most."""
 _log = logging.getLogger(__name__)
 
 
@@ -74,6 +76,7 @@ class ArmDesk:
         self._accepted = 0
         self._rejected: Counter[str] = Counter()
         self._stopped_by = ""
+        self._past: deque[Past] = deque(maxlen=MOST_PAST)
         self._seq = -1
         self._waiting: Command | None = None
         """What came too soon after the command before."""
@@ -236,15 +239,22 @@ class ArmDesk:
         """Return the newest state, with what the desk knows."""
         now_ns = self._clock.now_ns()
         age_s = math.inf if self._accepted_ns is None else (now_ns - self._accepted_ns) * 1e-9
-        return to_message(
-            self.robot.state(),
+        state = self.robot.state()
+        while self._past and state.stamp_ns - self._past[0].stamp_ns > PAST_NS:
+            self._past.popleft()
+        message = to_message(
+            state,
             holder="" if self._lease is None else self._lease.name,
             stopped_by=self._stopped_by,
             command_seq=self._seq,
             command_age_s=age_s,
             accepted=self._accepted,
             rejected=dict(self._rejected),
+            past=list(self._past),
         )
+        if not self._past or state.stamp_ns - self._past[-1].stamp_ns >= PAST_NS // MOST_PAST:
+            self._past.append(to_past(state))
+        return message
 
     def _refusal(self, client: bytes, command: Command, now_ns: int) -> str:
         held, age_s = self._lease, (now_ns - command.sent_ns) * 1e-9

@@ -15,7 +15,8 @@ from robolearn.core.specs import EnvSpec
 from robolearn.core.types import Action, Obs
 from robolearn.envs.config import TaskConfig
 from robolearn.envs.remote import remote_env
-from robolearn.hardware.bridge.client import BridgeClient, RemoteRobot, RemoteScene
+from robolearn.hardware.bridge.client import BridgeClient, RemoteRobot
+from robolearn.hardware.bridge.scene import RemoteScene
 from robolearn.hardware.cameras.client import RemoteCamera
 
 
@@ -63,4 +64,5 @@ def make_remote_env(cfg: TaskConfig, client: BridgeClient) -> gym.Env[Obs, Actio
         cameras,
         RemoteScene(client),
         WallClock(1.0 / cfg.rate_hz),
+        align=client.cfg.align,
     )

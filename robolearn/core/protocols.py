@@ -98,6 +98,15 @@ class CameraDriver(Protocol):
 
 
 @runtime_checkable
+class Remembering(Protocol):
+    """An arm that knows where it was."""
+
+    def state_at(self, stamp_ns: int) -> RobotState:
+        """Return the newest state, but joints, pose and gripper as they were then, on its clock; the oldest known if that is longer ago."""
+        ...
+
+
+@runtime_checkable
 class Snapshot(Protocol[StateT]):
     """Something whose whole state can be saved and put back, bit-exact in simulation."""
 

@@ -175,6 +175,15 @@ class AppliedSetPoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     clipped: Names
 
 
+class Past(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Where an arm was."""
+
+    stamp_ns: int
+    q: Numbers
+    pose: Numbers | None
+    gripper: float | None
+
+
 class ArmState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One arm; see `robolearn.core.robot.RobotState`."""
 
@@ -201,6 +210,8 @@ class ArmState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How many commands were since the server started."""
     rejected: dict[str, int]
     """How many were refused, by reason."""
+    past: Annotated[list[Past], msgspec.Meta(max_length=256)]
+    """Where it was lately, the oldest first."""
 
 
 class States(Message, frozen=True, kw_only=True, tag="states"):

@@ -1,10 +1,14 @@
 """Robot states and commands as messages, and back."""
 
-import numpy as np
+from collections.abc import Sequence
+from dataclasses import replace
 
-from robolearn.core.geometry import Pose, Vector
+import numpy as np
+from msgspec.structs import replace as replace_stamp
+
+from robolearn.core.geometry import Pose, Vector, quat_slerp
 from robolearn.core.robot import Applied, RobotCommand, RobotState
-from robolearn.wire.messages import AppliedSetPoint, ArmState, Command
+from robolearn.wire.messages import AppliedSetPoint, ArmState, Command, Past
 
 
 def to_message(
@@ -16,6 +20,7 @@ def to_message(
     command_age_s: float,
     accepted: int,
     rejected: dict[str, int],
+    past: Sequence[Past],
 ) -> ArmState:
     """Return a state with what the server knows beside it."""
     applied, pose = state.applied, state.pose_tool_in_base
@@ -45,14 +50,15 @@ def to_message(
         command_age_s=command_age_s,
         accepted=accepted,
         rejected=rejected,
+        past=list(past),
     )
 
 
-def from_message(message: ArmState, clock_id: str) -> RobotState:
-    """Return the state that a message carries."""
+def from_message(message: ArmState, clock_id: str, offset_ns: int = 0) -> RobotState:
+    """Return the state that a message carries, from a clock that is ahead by `offset_ns`."""
     applied = message.applied
     return RobotState(
-        stamp_ns=message.stamp_ns,
+        stamp_ns=message.stamp_ns - offset_ns,
         clock_id=clock_id,
         q=np.array(message.q),
         dq=np.array(message.dq),
@@ -73,6 +79,39 @@ def from_message(message: ArmState, clock_id: str) -> RobotState:
             clipped=tuple(applied.clipped),
         ),
     )
+
+
+def to_past(state: RobotState) -> Past:
+    """Return what is remembered of a state."""
+    pose = state.pose_tool_in_base
+    return Past(state.stamp_ns, state.q.tolist(), None if pose is None else pose.to_array().tolist(), state.gripper)
+
+
+def at(state: RobotState, past: Sequence[Past], stamp_ns: int, offset_ns: int = 0) -> RobotState:
+    """Return `state` with joints, pose and gripper as they were at a time, evenly between the two known places around it.
+
+    Args:
+        state: The newest, on the clock of `stamp_ns`.
+        past: Where the arm was before, the oldest first.
+        stamp_ns: When.
+        offset_ns: By how much the clock of `past` is ahead.
+    """
+    known = [*(replace_stamp(p, stamp_ns=p.stamp_ns - offset_ns) for p in past), to_past(state)]
+    later = next((p for p in known if p.stamp_ns >= stamp_ns), known[-1])
+    before = next((p for p in reversed(known) if p.stamp_ns <= stamp_ns), known[0])
+    apart_ns = later.stamp_ns - before.stamp_ns
+    share = 0.0 if apart_ns <= 0 else (stamp_ns - before.stamp_ns) / apart_ns
+    q, then = np.array(before.q), np.array(later.q)
+    pose = None
+    if before.pose is not None and later.pose is not None:
+        start, end = Pose.from_array(np.array(before.pose)), Pose.from_array(np.array(later.pose))
+        turned = quat_slerp(start.quat_wxyz, end.quat_wxyz, share)
+        pose = Pose(start.position + share * (end.position - start.position), turned)
+    gripper = before.gripper
+    if gripper is not None and later.gripper is not None:
+        gripper += share * (later.gripper - gripper)
+    seen_ns = min(max(stamp_ns, known[0].stamp_ns), known[-1].stamp_ns)
+    return replace(state, stamp_ns=seen_ns, q=q + share * (then - q), pose_tool_in_base=pose, gripper=gripper)
 
 
 def to_command(message: Command) -> RobotCommand:

@@ -12,7 +12,8 @@ from robolearn.core.errors import CommandTimeoutError, ConfigError, DriverError,
 from robolearn.core.robot import CommandMode, RobotCommand
 from robolearn.core.specs import ActionKind, ActionPart, ActionSpec
 from robolearn.envs.robot_env import RobotEnv
-from robolearn.hardware.bridge.client import RESTARTED, STALE, BridgeClient, ClientConfig, RemoteRobot, RemoteScene
+from robolearn.hardware.bridge.client import RESTARTED, STALE, BridgeClient, ClientConfig, RemoteRobot
+from robolearn.hardware.bridge.scene import RemoteScene
 
 
 @pytest.fixture

@@ -1,0 +1,47 @@
+"""The task of a twin, seen from its client."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from robolearn.core.errors import ConfigError
+from robolearn.core.protocols import Event, Outcome, RobotDriver, StepContext, Task
+from robolearn.core.types import Array
+from robolearn.hardware.bridge.client import BridgeClient
+from robolearn.wire.messages import Begin
+
+
+class RemoteScene(Task):
+    """The task of a twin: its server sets the scene up, and judges it.
+
+    Args:
+        client: Of the twin.
+    """
+
+    def __init__(self, client: BridgeClient) -> None:
+        if not client.welcome.has_scene:
+            raise ConfigError("task", expected="a twin, which has a scene", got="a robot", fix="judge it by events")
+        self._client = client
+
+    def reset(self, arms: Mapping[str, RobotDriver], rng: np.random.Generator, options: Mapping[str, object]) -> None:
+        """Have the server set an episode up; its seed is drawn from `rng`.
+
+        Raises:
+            DriverError: If it cannot.
+        """
+        del arms, options
+        session, seed = self._client.welcome.session, int(rng.integers(2**62))
+        self._client.request(lambda n: Begin(id=n, session=session, seed=seed), self._client.cfg.reset_s)
+
+    def evaluate(self, ctx: StepContext, events: Sequence[Event]) -> Outcome:
+        """Return the server's verdict; what a person signals counts as well."""
+        del ctx
+        signals = {event.name for event in events}
+        states = self._client.states()
+        success = "success" in signals or (states is not None and states.success)
+        failure = "failure" in signals and not success
+        return Outcome(reward=float(success), success=success, failure=failure, terminated=success or failure)
+
+    def state(self) -> Mapping[str, Array]:
+        """Return nothing: a robot knows no more than it senses."""
+        return {}
