@@ -20,7 +20,7 @@ from robolearn.wire.states import to_command, to_message, to_past
 WATCHDOG, LET_GO, ASKED, FAULT = "watchdog", "released", "asked", "fault"
 """What may have stopped an arm: no command in time, its holder gave it back, somebody asked, a latched fault."""
 REPLACED = "replaced"
-PAST_NS, MOST_PAST = 300_000_000, 64
+PAST_NS, MOST_PAST = 300_000_000, 16
 """For how long it is said where an arm was, and in how many places at most."""
 _log = logging.getLogger(__name__)
 

@@ -131,4 +131,4 @@ class RemoteCamera:
             raise WireError(f"camera '{self._cfg.name}'", expected=f"'{self._cfg.name}' uint8 {size}", got=got, fix=fix)
         self._faults = tuple(info.faults)
         stamp_ns = info.stamp_ns - self._offset_ns
-        self._last = Frame(pixels=pixels.astype(np.uint8), stamp_ns=stamp_ns, clock_id=info.clock_id, seq=info.seq)
+        self._last = Frame(pixels=np.asarray(pixels, np.uint8), stamp_ns=stamp_ns, clock_id=info.clock_id, seq=info.seq)

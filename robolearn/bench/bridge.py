@@ -6,7 +6,7 @@ Everything runs on loopback in processes of its own, under one load: a robot ser
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -24,7 +24,7 @@ from robolearn.hardware.bridge.client import BridgeClient, ClientConfig, RemoteR
 from robolearn.hardware.cameras.client import RemoteCamera, RemoteCameraConfig
 from robolearn.wire.codec import MAX_ARRAYS
 from robolearn.wire.keys import make_keys
-from robolearn.wire.sockets import SecurityConfig, Socket, Sockets, received, sent, wait_for_any
+from robolearn.wire.sockets import SecurityConfig, Socket, Sockets, sent, viewed, wait_for_any
 
 RATE_HZ = 50.0
 """At which the client commands and looks."""
@@ -34,6 +34,8 @@ SWING = 0.05
 IDLE_PINGS = 500
 OBSERVATIONS = 60
 ANSWER_S = 2.0
+QUESTION = b"x" * 200
+"""About as long as a command."""
 BINDS = ("server.commands=tcp://127.0.0.1:*", "server.states=tcp://127.0.0.1:*")
 
 
@@ -65,11 +67,10 @@ def bench_bridge(seconds: float = 30.0) -> dict[str, float]:
         echo = stack.enter_context(Process(("-m", "robolearn.bench.host")))
         keyed_host = stack.enter_context(Process(("-m", "robolearn.bench.host", json.dumps(asdict(serving)))))
         idle = _idle(echo.address)
-        robots = [
-            stack.enter_context(_robot(*keys)) for keys in ((SecurityConfig(), SecurityConfig()), (serving, asking))
-        ]
+        plain = stack.enter_context(_robot(SecurityConfig(), SecurityConfig()))
         cameras = [stack.enter_context(_camera(name)) for name in host.CAMERAS]
-        trips = _turns(robots, cameras, echo.address, seconds)
+        with _robot(serving, asking) as keyed:
+            trips = _turns([plain, keyed], cameras, echo.address, seconds)
         observations = _observations(echo.address, keyed_host.address, asking)
     return {**_summary(trips, idle), **observations}
 
@@ -126,7 +127,7 @@ def _camera(name: str) -> Iterator[RemoteCamera]:
 def _idle(echo: str) -> list[float]:
     with Sockets() as sockets:
         socket = sockets.ask(echo)
-        return [_answer(socket, b"x" * 200)[0] for _ in range(IDLE_PINGS)]
+        return [_answer(socket, QUESTION)[0] for _ in range(IDLE_PINGS)]
 
 
 def _turns(robots: list[RemoteRobot], cameras: list[RemoteCamera], echo: str, seconds: float) -> Trips:
@@ -135,11 +136,15 @@ def _turns(robots: list[RemoteRobot], cameras: list[RemoteCamera], echo: str, se
     with Sockets() as sockets:
         socket = sockets.ask(echo)
         _answer(socket, b"x")
+        measured: list[Callable[[int], None]] = [
+            lambda seq: trips.ours.append(_trip(robots[0], seq)),
+            lambda seq: trips.keyed.append(_trip(robots[1], seq)),
+            lambda _: trips.raw.append(_answer(socket, QUESTION)[0]),
+        ]
         while perf_counter() < end:
             seq += 1
-            for robot, times in zip(robots, (trips.ours, trips.keyed), strict=True):
-                times.append(_trip(robot, seq))
-            trips.raw.append(_answer(socket, b"x" * 200)[0])
+            for turn in range(3):  # who comes first after a pause pays for it
+                measured[(seq + turn) % 3](seq)
             for camera in cameras:
                 frame = camera.latest(1.0)
                 trips.ages.append((pace.now_ns() - frame.stamp_ns) * 1e-9)
@@ -157,7 +162,7 @@ def _trip(robot: RemoteRobot, seq: int) -> float:
     return perf_counter() - start
 
 
-def _answer(socket: Socket, question: bytes) -> tuple[float, list[bytes]]:
+def _answer(socket: Socket, question: bytes) -> tuple[float, list[memoryview]]:
     """Ask; return how long the answer took, s, and the answer.
 
     Raises:
@@ -172,7 +177,7 @@ def _answer(socket: Socket, question: bytes) -> tuple[float, list[bytes]]:
             raise CommandTimeoutError("host", expected="a connection", got="none")
         sleep(1e-3)
     wait_for_any([socket], ANSWER_S)
-    answer = received(socket)
+    answer = viewed(socket)
     if answer is None:
         raise CommandTimeoutError("host", expected=f"an answer in {ANSWER_S} s", got="none")
     return perf_counter() - start, answer
@@ -183,7 +188,7 @@ def _observations(plain: str, keyed: str, asking: SecurityConfig) -> dict[str, f
     times: dict[str, list[float]] = {"observation_ms": [], "json_base64_ms": [], "curve_observation_ms": []}
     with Sockets() as open_, Sockets(asking) as secret:
         ask, ask_keyed = open_.ask(plain, MAX_ARRAYS), secret.ask(keyed, MAX_ARRAYS)
-        forms: dict[str, tuple[Socket, bytes, Callable[[list[bytes]], dict[str, NDArray[np.uint8]]]]] = {
+        forms: dict[str, tuple[Socket, bytes, Callable[[Sequence[memoryview]], dict[str, NDArray[np.uint8]]]]] = {
             "observation_ms": (ask, host.OURS, host.from_ours),
             "json_base64_ms": (ask, host.JSON, host.from_json),
             "curve_observation_ms": (ask_keyed, host.OURS, host.from_ours),

@@ -7,6 +7,7 @@ import base64
 import json
 import sys
 import time
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -48,12 +49,12 @@ def ours(frames: dict[str, NDArray[np.uint8]]) -> list[bytes]:
     return [pack(info(name), {"pixels": frame, "joints": joints}) for name, frame in frames.items()]
 
 
-def from_ours(parts: list[bytes]) -> dict[str, NDArray[np.uint8]]:
+def from_ours(parts: Sequence[bytes | memoryview]) -> dict[str, NDArray[np.uint8]]:
     """Return the pictures."""
     frames: dict[str, NDArray[np.uint8]] = {}
     for part in parts:
         info, arrays = _decode.with_arrays(part)
-        frames[info.camera] = arrays["pixels"].astype(np.uint8)
+        frames[info.camera] = arrays["pixels"].astype(np.uint8)  # a copy, as whoever looks at a camera gets one
     return frames
 
 
@@ -68,9 +69,9 @@ def as_json(frames: dict[str, NDArray[np.uint8]]) -> list[bytes]:
     return [json.dumps(observation).encode()]
 
 
-def from_json(parts: list[bytes]) -> dict[str, NDArray[np.uint8]]:
+def from_json(parts: Sequence[bytes | memoryview]) -> dict[str, NDArray[np.uint8]]:
     """Return the pictures, as LeKiwi's client decodes them."""
-    observation = json.loads(parts[0])
+    observation = json.loads(bytes(parts[0]))
     jpegs = {name: np.frombuffer(base64.b64decode(observation[name]), np.uint8) for name in CAMERAS}
     return {name: np.asarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR), np.uint8) for name, jpeg in jpegs.items()}
 

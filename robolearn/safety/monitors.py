@@ -20,7 +20,7 @@ def command_faults(command: RobotCommand, spec: RobotSpec) -> tuple[str, ...]:
     Finiteness comes first, because no comparison or clamp means anything on NaN.
     """
     target, gripper = command.target, command.gripper
-    if not np.isfinite(target).all() or (gripper is not None and not math.isfinite(gripper)):
+    if not all(map(math.isfinite, target.ravel().tolist())) or (gripper is not None and not math.isfinite(gripper)):
         return ("non_finite",)
     if target.shape != target_shape(command.mode, spec):
         return ("shape",)
@@ -52,9 +52,9 @@ class StateMonitor:
         self._low, self._high = np.array(limits.workspace_low), np.array(limits.workspace_high)
         self._ddq_max = limits.joint_acceleration_fraction * np.array(spec.ddq_max)
         self._names = spec.joint_names
-        self._q_low = np.array(spec.q_min) - limits.joint_overrun
-        self._q_high = np.array(spec.q_max) + limits.joint_overrun
-        self._dq_max = limits.joint_speed_fault * np.array(spec.dq_max)
+        self._q_low = [low - limits.joint_overrun for low in spec.q_min]
+        self._q_high = [high + limits.joint_overrun for high in spec.q_max]
+        self._dq_max = [limits.joint_speed_fault * dq for dq in spec.dq_max]
         self._wrench_max = limits.wrench_max
         self._tracking = limits.tracking_fault
 
@@ -66,15 +66,16 @@ class StateMonitor:
         `driver:<name>` for what the driver itself reports.
         """
         found = [f"driver:{name}" for name in state.faults]
-        if not (_finite(state.q) and _finite(state.dq)):
+        q, dq = state.q.tolist(), state.dq.tolist()
+        if not all(map(math.isfinite, (*q, *dq))):
             found.append("state_non_finite")
             return found
-        outside = (state.q < self._q_low) | (state.q > self._q_high)
-        if outside.any():
-            found += [f"joint_limit:{self._names[i]}" for i in np.flatnonzero(outside)]
-        fast = np.abs(state.dq) > self._dq_max
-        if fast.any():
-            found += [f"joint_speed:{self._names[i]}" for i in np.flatnonzero(fast)]
+        for name, low, at, high in zip(self._names, self._q_low, q, self._q_high, strict=True):
+            if not low <= at <= high:
+                found.append(f"joint_limit:{name}")
+        for name, speed, top in zip(self._names, dq, self._dq_max, strict=True):
+            if abs(speed) > top:
+                found.append(f"joint_speed:{name}")
         if self._wrench_max is not None and state.wrench is not None:
             found += _wrench_faults(state.wrench.tolist(), self._wrench_max)
         if self._tracking is not None and applied is not None and applied.mode is CommandMode.POSE:
@@ -115,7 +116,3 @@ def _tracking_faults(state: RobotState, applied: Applied, limit: tuple[float, fl
         for name, ok in (("tracking_position", lag <= limit[0]), ("tracking_rotation", angle <= limit[1]))
         if not ok
     ]
-
-
-def _finite(values: np.ndarray) -> bool:
-    return math.isfinite(sum(values.tolist()))

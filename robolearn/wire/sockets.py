@@ -25,6 +25,8 @@ QUEUE = 64
 """Messages that wait on either side of a reliable socket."""
 BACKLOG = 16
 """Messages that a publisher keeps for a listener whose machine is stuck; beyond them it drops the newest, not the oldest."""
+LARGE = 64 * 1024
+"""Bytes from which a message is handed over rather than copied."""
 CUT_OFF = 16 * MAX_MESSAGE
 """Bytes at which a client is cut off; fewer that are still too many are for decoders to refuse by name."""
 Socket = zmq.Socket[bytes]
@@ -207,10 +209,18 @@ def received(socket: Socket) -> list[bytes] | None:
         return None
 
 
-def sent(socket: Socket, *frames: bytes) -> bool:
-    """Send one message if it can be sent at once; return whether it was."""
+def viewed(socket: Socket) -> list[memoryview] | None:
+    """Return views of the frames of the next message, or None if there is none; nothing is copied, and it never blocks."""
     try:
-        socket.send_multipart(frames, zmq.NOBLOCK)
+        return [frame.buffer for frame in socket.recv_multipart(zmq.NOBLOCK, copy=False)]
+    except zmq.Again:
+        return None
+
+
+def sent(socket: Socket, *frames: bytes) -> bool:
+    """Send one message if it can be sent at once; return whether it was. Large frames are not copied."""
+    try:
+        socket.send_multipart(frames, zmq.NOBLOCK, copy=sum(map(len, frames)) < LARGE)
     except zmq.ZMQError as error:
         if error.errno not in (zmq.EAGAIN, zmq.EHOSTUNREACH):
             raise
@@ -226,10 +236,10 @@ def wait_for_any(sockets: Iterable[Socket], wait_s: float) -> None:
     poller.poll(round(1e3 * wait_s))
 
 
-def take_newest(socket: Socket) -> bytes | None:
-    """Return the newest message of a publisher, or None if none came since the last call; never blocks."""
-    newest: bytes | None = None
-    while (frames := received(socket)) is not None:
+def take_newest(socket: Socket) -> memoryview | None:
+    """Return a view of the newest message of a publisher, or None if none came since the last call; never blocks."""
+    newest: memoryview | None = None
+    while (frames := viewed(socket)) is not None:
         newest = frames[-1]
     return newest
 
