@@ -19,7 +19,7 @@ from robolearn.wire.states import to_command, to_message, to_past
 
 WATCHDOG, LET_GO, ASKED, FAULT = "watchdog", "released", "asked", "fault"
 """What may have stopped an arm: no command in time, its holder gave it back, somebody asked, a latched fault."""
-REPLACED = "replaced"
+LATE, REPLACED = "late", "replaced"
 PAST_NS, MOST_PAST = 300_000_000, 16
 """For how long it is said where an arm was, and in how many places at most."""
 _log = logging.getLogger(__name__)
@@ -80,6 +80,7 @@ class ArmDesk:
         self._seq = -1
         self._waiting: Command | None = None
         """What came too soon after the command before."""
+        self._came_ns = 0
         self._accepted_ns: int | None = None
         self._passed_ns: int | None = None
         """When the last command went to the supervisor, since the last stop."""
@@ -154,7 +155,7 @@ class ArmDesk:
         self._seq = command.seq
         if self._waiting is not None:
             self._reject(REPLACED)
-        self._waiting = command
+        self._waiting, self._came_ns = command, now_ns
         return self._pass_on(now_ns)
 
     def _pass_on(self, now_ns: int) -> str:
@@ -167,6 +168,9 @@ class ArmDesk:
         if soon and not command_faults(command, self.robot.spec):  # what is unusable latches at once
             return ""
         self._waiting = None
+        if now_ns - self._came_ns > self._clock.period_s * 1e9:  # the server itself stood still
+            self._reject(LATE)
+            return LATE
         try:
             self.robot.command(command)
         except (DriverError, SpecError) as error:
@@ -266,7 +270,7 @@ class ArmDesk:
         if command.seq <= self._seq:
             return "seq"
         if age_s > command.deadline_s:
-            return "late"
+            return LATE
         if age_s < -self._cfg.future_s:
             return "early"
         return "busy" if self.busy else ""
@@ -321,6 +325,7 @@ class Homing:
                     gripper=self._gripper,
                     valid_for_s=5.0 * self._clock.period_s,
                     seq=next(self._seq),
-                )
+                ),
+                towards=self._goal,
             )
         return False

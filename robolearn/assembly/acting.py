@@ -56,7 +56,7 @@ def act_for(
 
 
 def _envs(cfg: ActorConfig, env: TaskConfig, closing: Callable[[Any], Any]) -> VectorEnv:
-    if not cfg.robot:
+    if not cfg.remote:
         return closing(make_vector_env(env, cfg.envs, processes=False))
     client = closing(BridgeClient(cfg.client))
     return closing(vectorised(make_remote_env(env, client)))

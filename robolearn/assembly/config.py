@@ -22,7 +22,7 @@ class ActorConfig:
     """Keys of the run's config that are to be otherwise here."""
     envs: int = 1
     """Simulated envs stepped side by side."""
-    robot: bool = False
+    remote: bool = False
     """Act with the arms and cameras behind the robot server that `client` names, instead of simulated ones."""
     client: ClientConfig = field(default_factory=lambda: ClientConfig(name="actor"))
     threads: int = 1
@@ -31,7 +31,7 @@ class ActorConfig:
     def __post_init__(self) -> None:
         if min(self.envs, self.threads) < 1:
             raise ConfigError("actor", expected="counts of at least 1", got=self)
-        if self.robot and self.envs > 1:
+        if self.remote and self.envs > 1:
             raise ConfigError("envs", expected="1 with a robot", got=self.envs)
         if not 1 <= len(self.name) <= 64 or "/" in self.name:
             raise ConfigError("name", expected="a plain name of 1 to 64 characters", got=f"'{self.name}'")

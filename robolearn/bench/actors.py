@@ -184,7 +184,7 @@ def bench_actors(kills: int = 20, seed: int = 0) -> dict[str, object]:
     with (
         tempfile.TemporaryDirectory(prefix="robolearn-actors-") as folder,
         Process((*VERBS, "robot_server", "robot=twin", *TASK, *BINDS)) as twin,
-        Pair(Path(folder), (*LEARNER, f"max_env_steps={most}"), ("robot=true", *addresses(twin))) as pair,
+        Pair(Path(folder), (*LEARNER, f"max_env_steps={most}"), ("remote=true", *addresses(twin))) as pair,
     ):
         _kill_often(pair, kills, rng)
         pair.wait()

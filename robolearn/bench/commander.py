@@ -152,6 +152,13 @@ class Connection:
             case _:
                 raise ConfigError("fault", expected="a known one", got=self._orders.fault)
 
+    def close(self) -> None:
+        """Give the arm back, and hang up."""
+        self._robot.__exit__(None, None, None)
+        if self._camera is not None:
+            self._camera.__exit__(None, None, None)
+        self._client.close()
+
     def _command(self, target: Vector, **changes: int) -> Command:
         self._seq += 1
         command = RobotCommand(mode=self.mode, target=target, valid_for_s=self._commander.valid_for_s, seq=self._seq)
@@ -174,6 +181,7 @@ def main() -> None:
                 connection.misbehave()
             connection.go_on()
             pace.wait()
+    connection.close()
     _say(json.dumps(sorted(connection.named)))
 
 

@@ -13,12 +13,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Self
 
 from robolearn.bench.commander import ARM, CAMERA, CAMERA_SIZE, Orders
+from robolearn.bench.faults import LIMITS
 from robolearn.bench.processes import VERBS, Process
 from robolearn.bench.watch import Limits, Watch
 from robolearn.core.errors import RobolearnError
 from robolearn.core.robot import CommandMode
-from robolearn.envs.tasks.reach import ReachConfig
 from robolearn.hardware.bridge.client import BridgeClient, ClientConfig
+from robolearn.hardware.bridge.desk import DeskConfig
 from robolearn.wire.messages import States
 
 FAULTS = {
@@ -26,7 +27,7 @@ FAULTS = {
     "client_frozen": "watchdog",
     "client_hung": "watchdog",
     "server_killed": "driver:restarted",
-    "server_frozen": "watchdog",
+    "server_frozen": "late",
     "second_client": "DriverError",
     "camera_frozen": "stale",
     "nan": "non_finite",
@@ -43,6 +44,8 @@ OWN = ("nan", "infinite", "shape", "oversized", "late", "foreign", "duplicated",
 """What a client does by itself."""
 AFTER_S, FREEZE_S, WATCH_S = 1.0, 1.5, 3.5
 """Until something goes wrong; how long what is frozen stays so; how long a round is looked at."""
+LEASE_S = DeskConfig().lease_s + 0.3
+"""After this, somebody else may command an arm whose client died."""
 PORTS = ("tcp://127.0.0.1:5690", "tcp://127.0.0.1:5691")
 """Of the twin: a server that is started again is where its clients look for it."""
 
@@ -99,7 +102,7 @@ class Bench:
         self._listener = BridgeClient(ClientConfig(commands=PORTS[0], states=PORTS[1], name="listener"))
         self._stack.callback(self._listener.close)
         self._stack.callback(self._end_server)
-        self._limits = Limits.of(self._listener.welcome.arms[ARM], ReachConfig().safety)
+        self._limits = Limits.of(self._listener.welcome.arms[ARM], LIMITS)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -119,8 +122,10 @@ class Bench:
             self._look(played, FREEZE_S)
             undo()
             self._look(played, WATCH_S - AFTER_S - FREEZE_S)
-            client.signal(signal.SIGKILL if fault in ("client_hung", "client_killed") else signal.SIGTERM)
+            client.signal(signal.SIGKILL if fault == "client_hung" else signal.SIGTERM)
             last = client.rest()
+        if fault in ("client_hung", "client_killed"):
+            time.sleep(LEASE_S)
         played.said |= set(json.loads(last)) if last else set()
         played.logged += [*self._server.log[logged:], *client.log]
         return played
@@ -174,8 +179,14 @@ class Bench:
 
     def _start_server(self) -> Process:
         binds = (f"server.commands={PORTS[0]}", f"server.states={PORTS[1]}")
-        return Process((*VERBS, "robot_server", "robot=twin", "env=reach", "env.observation=state", *binds))
+        limits = [f"env.safety.{name}={_word(value)}" for name, value in asdict(LIMITS).items()]
+        return Process((*VERBS, "robot_server", "robot=twin", "env=reach", "env.observation=state", *limits, *binds))
 
 
 def _nothing() -> None:
     """Do no harm."""
+
+
+def _word(value: object) -> str:
+    """Return a value as a command line has it."""
+    return "null" if value is None else str(value).replace("(", "[").replace(")", "]").replace(" ", "")

@@ -58,7 +58,7 @@ def _round() -> dict[str, float]:
     with tempfile.TemporaryDirectory(prefix="robolearn-split-") as folder:
         with (
             Process((*VERBS, "robot_server", "robot=twin", "env=pick_cube", *BINDS)) as twin,
-            Pair(Path(folder), CONFIG, ("robot=true", *addresses(twin))) as pair,
+            Pair(Path(folder), CONFIG, ("remote=true", *addresses(twin))) as pair,
         ):
             _pin(twin.popen.pid, others)
             for who, core in (("learner", mine), ("actor", others)):

@@ -64,15 +64,29 @@ class JointLimiter:
         return JointState(q.copy(), np.zeros_like(q))
 
     def position(
-        self, state: JointState, target: Vector, q: Vector, dt: float
+        self, state: JointState, target: Vector, q: Vector, dt: float, towards: Vector | None = None
     ) -> tuple[JointState, Vector, tuple[str, ...]]:
-        """Project target positions (n,); `q` is measured; return next state, admissible target, names of limits."""
+        """Project target positions (n,).
+
+        Args:
+            state: As left by the previous accepted set-point.
+            target: Finite.
+            q: Measured.
+            dt: Seconds since the previous set-point.
+            towards: Where a reset leads; on the way there the tool may be as far outside of the box as it is there.
+
+        Returns:
+            The next state, the admissible target (n,), and the names of the limits that changed it.
+        """
+        allowed = 0.0 if towards is None else self._outside(towards.tolist())
         start, asked = state.q.tolist(), target.tolist()
+        if (free := self._free(start, asked, state.dq.tolist(), q.tolist(), dt, allowed)) is not None:
+            return JointState(np.array(asked), np.array(free)), target, ()
         low, high = list(map(min, self._low, start)), list(map(max, self._high, start))
         wanted = _clamped(asked, low, high)
         names: tuple[str, ...] = () if wanted == asked else ("joint_limit",)
         dq, changed = self._velocity(
-            [(w - s) / dt for w, s in zip(wanted, start, strict=True)], start, state.dq.tolist(), dt
+            [(w - s) / dt for w, s in zip(wanted, start, strict=True)], start, state.dq.tolist(), dt, allowed=allowed
         )
         moved = [s + dt * v for s, v in zip(start, dq, strict=True)]
         reached = _clamped(moved, low, high) if changed else wanted
@@ -117,7 +131,13 @@ class JointLimiter:
         return self._low[joint], self._high[joint]
 
     def _velocity(
-        self, wanted: Numbers, q: Numbers, before: Numbers, dt: float, measured_dq: Numbers | None = None
+        self,
+        wanted: Numbers,
+        q: Numbers,
+        before: Numbers,
+        dt: float,
+        measured_dq: Numbers | None = None,
+        allowed: float = 0.0,
     ) -> tuple[Numbers, tuple[str, ...]]:
         """Bring velocities within the bounds; they are had from the first moment of the step, or taken up from `measured_dq` on."""
         changes = [a * dt for a in self._acceleration]
@@ -137,15 +157,31 @@ class JointLimiter:
             if any(abs(b - v) > (SLACK - 1.0) * top for b, v, top in zip(bounded, dq, self._speed, strict=True)):
                 names.append(name)
                 dq = bounded
-        if self._reach is None:
-            return dq, tuple(names)
-        outside = self._outside(q)
+        outside = max(self._outside(q), allowed)
 
         def stays(dq: Numbers) -> bool:
             mean = dq if measured_dq is None else [0.5 * (m + v) for m, v in zip(measured_dq, dq, strict=True)]
             return self._outside(self._rest(q, dq, [dt * v for v in mean])) <= outside
 
         return (dq, tuple(names)) if stays(dq) else (self._nearest(dq, before, changes, stays), (*names, "workspace"))
+
+    def _free(
+        self, start: Numbers, asked: Numbers, before: Numbers, measured: Numbers, dt: float, allowed: float
+    ) -> Numbers | None:
+        """Return the velocities of a step from `start` to `asked` if no limit minds, which is nearly always; else None."""
+        dq: Numbers = []
+        for joint, (s, to, v0, m) in enumerate(zip(start, asked, before, measured, strict=True)):
+            v, a = (to - s) / dt, self._acceleration[joint]
+            room = (self._high[joint] - s) if v > 0.0 else (s - self._low[joint])
+            ahead = room - abs(v) * dt - 0.5 * v * v / a
+            slow = abs(v) <= self._speed[joint] and abs(v - v0) <= a * dt
+            if not (
+                slow and ahead >= 0.0 and self._low[joint] <= to <= self._high[joint] and abs(to - m) <= self._error
+            ):
+                return None
+            dq.append(v)
+        rest = self._rest(start, dq, [dt * v for v in dq])
+        return None if self._outside(rest) > max(self._outside(start), allowed) else dq
 
     def _nearest(self, dq: Numbers, before: Numbers, changes: Numbers, stays: Callable[[Numbers], bool]) -> Numbers:
         """Bisect between braking, from which a stop was possible, and `dq`, from which it is not."""
@@ -166,8 +202,9 @@ class JointLimiter:
         return [at + by + 0.5 * v * abs(v) / a for at, v, by, a in each]
 
     def _outside(self, q: Numbers) -> float:
-        """Return how far the tool is outside of the box less its margin, m."""
-        assert self._reach is not None
+        """Return how far the tool is outside of the box less its margin, m; 0 where the arm's links are not known."""
+        if self._reach is None:
+            return 0.0
         at = self._reach.tool(q)
         return max(0.0, *map(sub, self._low_m, at), *map(sub, at, self._high_m))
 

@@ -97,8 +97,13 @@ class SupervisedRobot:
         finally:
             self._driver.__exit__(kind, error, trace)
 
-    def command(self, command: RobotCommand) -> None:
+    def command(self, command: RobotCommand, towards: Vector | None = None) -> None:
         """Pass a set-point on, as far as the limits allow it; never blocks.
+
+        Args:
+            command: Of any mode of the arm.
+            towards: Joint angles (n,) rad to which a reset leads: on the way there, in steps of joint positions, the tool may be as far
+                outside of the box as it is there.
 
         Raises:
             DriverError: If a fault is or becomes latched, the command is unusable (which latches), the mode is not
@@ -115,7 +120,7 @@ class SupervisedRobot:
         measured = self._measure(now_ns)
         self._refuse_if_faulty("a command")
         base, dt, tick_ns = self._schedule(now_ns, command.mode, measured)
-        reached, target, clipped = self._project(base, command, measured, dt)
+        reached, target, clipped = self._project(base, command, measured, dt, towards)
         gripper, valid_for_s = command.gripper, command.valid_for_s
         if command.mode is CommandMode.TWIST and isinstance(reached, CartesianState):
             valid_for_s = min(valid_for_s, self._cartesian.lasts_s(reached, dt))
@@ -289,7 +294,7 @@ class SupervisedRobot:
         return self._cartesian.anchor(Pose(np.array(accepted.track.position), accepted.quat_wxyz))
 
     def _project(
-        self, base: MotionState, command: RobotCommand, measured: RobotState, dt: float
+        self, base: MotionState, command: RobotCommand, measured: RobotState, dt: float, towards: Vector | None
     ) -> tuple[MotionState, Vector, tuple[str, ...]]:
         target, before = command.target, self._applied
         repeated = before is not None and base is self._base and np.array_equal(before.target, target)
@@ -299,7 +304,7 @@ class SupervisedRobot:
             project = self._cartesian.pose if command.mode is CommandMode.POSE else self._cartesian.twist
             reached, accepted, names = project(base, target, self._pose(measured), dt)
         elif command.mode is CommandMode.JOINT_POSITION:
-            reached, accepted, names = self._joints.position(base, target, measured.q, dt)
+            reached, accepted, names = self._joints.position(base, target, measured.q, dt, towards)
         else:
             reached, accepted, names = self._joints.velocity(base, target, measured.q, measured.dq, dt)
         return reached, (accepted if accepted is not target else target.copy()), names

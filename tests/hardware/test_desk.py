@@ -164,3 +164,28 @@ def test_a_reset_is_driven_within_the_limits_and_refuses_commands_meanwhile(rig)
     rig.desk.reset(None)
     rig.desk.stop(ASKED)
     assert not rig.desk.busy
+
+
+def test_a_command_that_comes_too_soon_waits_and_the_newest_of_several_counts(rig):
+    lease = rig.desk.acquire(ME, "alice")
+    rig.command(lease)
+    rig.clock.advance(0.01)
+    rig.command(lease)
+    rig.clock.advance(0.01)
+    rig.command(lease)
+    state = rig.desk.state()
+    assert (state.accepted, state.rejected, state.applied.seq) == (1, {"replaced": 1}, 1)
+    rig.pass_time(0.07)
+    state = rig.desk.state()
+    assert (state.accepted, state.applied.seq) == (2, 3)
+
+
+def test_a_command_that_waited_while_the_server_stood_still_is_late(rig):
+    lease = rig.desk.acquire(ME, "alice")
+    rig.command(lease)
+    rig.clock.advance(0.01)
+    rig.command(lease)
+    rig.clock.advance(1.5)
+    rig.desk.tick()
+    state = rig.desk.state()
+    assert (state.accepted, state.rejected, state.stopped_by) == (1, {"late": 1}, WATCHDOG)
