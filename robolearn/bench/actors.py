@@ -27,9 +27,8 @@ from robolearn.run.inbox import COLUMNS, NUMBER
 from robolearn.run.steplog import StepLog
 from robolearn.wire.training import decode_step
 
-TASK = ("env=reach", "env.observation=state", "env.max_steps=30")
+TASK = ("env=reach", "env.max_steps=30")
 LEARNER = (
-    *TASK,
     "mirror=false",
     "demos.count=2",
     "threads=1",
@@ -47,6 +46,8 @@ BINDS = ("server.commands=tcp://127.0.0.1:*", "server.states=tcp://127.0.0.1:*")
 PATIENCE_S = 120.0
 STEPS_BETWEEN = (5, 40)
 """Steps that the actor gets done between two kills."""
+STEP_BYTES = 25_000
+"""Of a step in the log, most of them pictures."""
 
 
 class Pair:
@@ -184,7 +185,7 @@ def bench_actors(kills: int = 20, seed: int = 0) -> dict[str, object]:
     with (
         tempfile.TemporaryDirectory(prefix="robolearn-actors-") as folder,
         Process((*VERBS, "robot_server", "robot=twin", *TASK, *BINDS)) as twin,
-        Pair(Path(folder), (*LEARNER, f"max_env_steps={most}"), ("remote=true", *addresses(twin))) as pair,
+        Pair(Path(folder), (*TASK, *LEARNER, f"max_env_steps={most}"), ("remote=true", *addresses(twin))) as pair,
     ):
         _kill_often(pair, kills, rng)
         pair.wait()
@@ -206,8 +207,7 @@ def _kill_often(pair: Pair, kills: int, rng: np.random.Generator) -> None:
     pair.wait_for_log(1)
     for _ in range(kills):
         size = pair.log.stat().st_size
-        step_bytes = 400
-        pair.wait_for_log(size + step_bytes * int(rng.integers(*STEPS_BETWEEN)))
+        pair.wait_for_log(size + STEP_BYTES * int(rng.integers(*STEPS_BETWEEN)))
         time.sleep(float(rng.uniform(0.0, 0.2)))
         who = ("learner", "actor")[int(rng.integers(2))]
         pair.kill(who)

@@ -8,7 +8,8 @@ from robolearn.bench.actors import LEARNER, Pair, exactly_once
 
 STEPS = 160
 ACTOR = ("learner.retry_s=0.1", "pace.ahead_steps=20")
-WORDS = (*LEARNER, f"max_env_steps={STEPS}", "evaluation.episodes=2", "evaluation.envs=2", "evaluation.videos=1")
+TASK = ("env=reach", "env.observation=state", "env.max_steps=30")
+WORDS = (*TASK, *LEARNER, f"max_env_steps={STEPS}", "evaluation.episodes=2", "evaluation.envs=2", "evaluation.videos=1")
 
 
 @pytest.mark.parametrize("killed", [(), ("learner", "actor", "learner")])
