@@ -169,7 +169,7 @@ def _fuzz_clients(messages: int, rng: np.random.Generator) -> dict[str, float]:
     """Return how many messages each reader of ours refused."""
     picture = FrameInfo(camera="front", seq=1, stamp_ns=1, sent_ns=1, clock_id="monotonic", rate_hz=30.0, faults=[])
     states = States(session=1, seq=1, clock_id="monotonic", arms={}, episode=0, success=False, missed=0, damaged=0)
-    readers: dict[str, tuple[bytes, Callable[[bytes], object]]] = {
+    readers: dict[str, tuple[bytes, Callable[[memoryview], object]]] = {
         "answers": (encode(Pong(id=1, now_ns=1, clock_id="monotonic")), Decoder(FromServer, "answer")),
         "states": (encode(states), Decoder(States, "states")),
         "pictures": (
@@ -184,7 +184,7 @@ def _fuzz_clients(messages: int, rng: np.random.Generator) -> dict[str, float]:
     return {name: _refused(Mutator([good], rng), read, messages) for name, (good, read) in readers.items()}
 
 
-def _refused(mutate: Mutator, read: Callable[[bytes], object], messages: int) -> float:
+def _refused(mutate: Mutator, read: Callable[[memoryview], object], messages: int) -> float:
     """Publish nonsense one by one, and have it read; return how much of it was refused."""
     refused = 0
     with Sockets() as sockets:

@@ -190,7 +190,7 @@ class Replay:
     def newest(self, streams: range) -> Step | None:
         """Return a copy of the newest row of some streams, or None if none is in memory."""
         used = self._ledger.used
-        stream = self._columns.arrays["stream"][:used]
+        stream = self._columns.arrays["stream"][:used].astype(np.int64)
         slots = np.flatnonzero((stream >= streams.start) & (stream < streams.stop))
         if not len(slots):
             return None
