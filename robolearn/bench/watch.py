@@ -101,6 +101,7 @@ class Watch:
         now = Sample(state.stamp_ns * 1e-9, np.array(state.q), tool)
         if self._past and now.at_s - self._past[-1].at_s > GAP_S:
             self._past.clear()
+            self._rest_since_s = None  # nobody has seen what it did meanwhile
         self._past.append(now)
         while self._past[0].at_s < now.at_s - 2.0 * WINDOW_S - GAP_S:
             self._past.popleft()
