@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import fake_franky
 import fake_ur
 from fakes import FakeArm, FakeCamera, ManualClock
 
@@ -16,6 +17,7 @@ from robolearn.envs.sim.arm import SimArm
 from robolearn.envs.sim.camera import SimCamera
 from robolearn.envs.sim.model import ArmModel
 from robolearn.envs.sim.world import World
+from robolearn.hardware.arms.franka import FrankaArm, FrankaConfig
 from robolearn.hardware.arms.lerobot import LeRobotArm, LeRobotConfig
 from robolearn.hardware.arms.mock import MockArm, MockConfig
 from robolearn.hardware.arms.ur import UrArm, UrConfig
@@ -29,6 +31,8 @@ class Rig:
     driver: RobotDriver
     clock: Clock
     world: World | None = None
+    reset_within: float = 1e-3
+    """rad."""
 
 
 def fake_rig(**arm: object) -> Rig:
@@ -55,6 +59,14 @@ def ur_rig() -> Rig:
     return Rig(UrArm(UrConfig(host=host, rate_hz=125.0, watchdog_hz=2.0), clock, arms.UR5E), clock)
 
 
+def franka_rig() -> Rig:
+    sys.modules["franky"] = fake_franky.module()
+    host = f"192.0.2.{len(fake_franky.ARMS)}"
+    fake_franky.ARMS[host] = fake_franky.Arm()
+    clock = WallClock(0.1)
+    return Rig(FrankaArm(FrankaConfig(host=host), clock, arms.PANDA), clock, reset_within=FrankaArm.RESET_TOLERANCE)
+
+
 def mock_rig() -> Rig:
     clock = WallClock(0.1)
     return Rig(MockArm(MockConfig(arm="panda"), clock), clock)
@@ -63,11 +75,12 @@ def mock_rig() -> Rig:
 def lerobot_rig() -> Rig:
     clock = WallClock(0.1)
     cfg = LeRobotConfig(robot="fake_lerobot:Robot", config="fake_lerobot:RobotConfig")
-    return Rig(LeRobotArm(cfg, clock, arms.SO101), clock)
+    return Rig(LeRobotArm(cfg, clock, arms.SO101), clock, reset_within=LeRobotArm.RESET_TOLERANCE)
 
 
 def supervised(rig: Rig, limits: SafetyLimits | None = None) -> Rig:
-    return Rig(SupervisedRobot(rig.driver, limits or SafetyLimits(), rig.clock), rig.clock, rig.world)
+    driver = SupervisedRobot(rig.driver, limits or SafetyLimits(), rig.clock)
+    return Rig(driver, rig.clock, rig.world, rig.reset_within)
 
 
 ARMS: dict[str, Callable[[], Rig]] = {
@@ -81,6 +94,8 @@ ARMS: dict[str, Callable[[], Rig]] = {
     "supervised-ur": lambda: supervised(ur_rig()),
     "mock": mock_rig,
     "supervised-mock": lambda: supervised(mock_rig()),
+    "franka": franka_rig,
+    "supervised-franka": lambda: supervised(franka_rig()),
     "lerobot": lerobot_rig,
     "supervised-lerobot": lambda: supervised(lerobot_rig()),
 }

@@ -1,7 +1,7 @@
 """Forward and inverse kinematics of one arm by itself; all poses are of the tool in the arm's base."""
 
 import math
-from operator import truediv
+from collections.abc import Sequence
 
 import mujoco
 import numpy as np
@@ -50,6 +50,7 @@ class Kinematics:
         self._high = np.array(arm.spec.q_max) - margin
         self._bounds = list(zip(self._low.tolist(), self._high.tolist(), strict=True))
         self._dq_max = arm.spec.dq_max
+        self._dq_min = [-top for top in arm.spec.dq_max]
         self._error = np.zeros(6)
         self._home = np.array(arm.spec.q_home)
         self._damping = DAMPING * np.eye(6)
@@ -88,13 +89,23 @@ class Kinematics:
         target: Pose,
         dt: float,
         posture_rate: float = POSTURE_RATE,
-        speed: float = 1.0,
+        slowest: Sequence[float] | None = None,
+        fastest: Sequence[float] | None = None,
         most_m: float = math.inf,
     ) -> Vector:
         """Return joint angles (n,) one small step of `dt` s nearer to `target`.
 
-        Damped least squares with a pull towards the home posture in the null space; respects joint limits, and
-        joint speeds, of which it takes the share `speed` at most, by slowing all joints alike; the tool moves by `most_m` at most. Source: Buss, "Introduction to Inverse Kinematics", 2004, sec. 5-6.
+        Damped least squares with a pull towards the home posture in the null space; respects joint limits, and joint speeds, by
+        slowing all joints alike. Source: Buss, "Introduction to Inverse Kinematics", 2004, sec. 5-6.
+
+        Args:
+            q: Joint angles (n,) rad.
+            target: Of the tool.
+            dt: s.
+            posture_rate: 1/s at which free motion returns to the home posture.
+            slowest: Lower bounds of joint speeds (n,) rad/s, not positive; those of the spec where None.
+            fastest: Upper bounds, not negative.
+            most_m: By which the tool moves at most.
         """
         pose = self.pose(q)
         jacobian = self._site_jacobian()
@@ -108,8 +119,9 @@ class Kinematics:
             step = self._in_turn(q, jacobian, error)
         else:
             step = self._at_once(q, jacobian, error, min(posture_rate * dt, 1.0) * (self._home - q))
-        slowest = max(map(truediv, map(abs, step.tolist()), self._dq_max)) / (speed * dt)
-        return q + (step / slowest if slowest > 1.0 else step)
+        bounds = zip(step.tolist(), slowest or self._dq_min, fastest or self._dq_max, strict=True)
+        share = max(by / (high if by > 0.0 else low) for by, low, high in bounds) / dt
+        return q + (step / share if share > 1.0 else step)
 
     def solve(
         self, target: Pose, q_start: Vector | None = None, tolerance: float = 1e-5, iterations: int = 200

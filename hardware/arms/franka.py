@@ -1,5 +1,6 @@
 """Franka arms over FCI, by franky-control 2.0: impedance control whose targets are streamed."""
 
+import logging
 import threading
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from typing_extensions import override
 
 from robolearn.core.clock import WallClock
 from robolearn.core.errors import ConfigError, DriverError
-from robolearn.core.geometry import Pose, quat_from_rotvec, quat_multiply, quat_normalize
+from robolearn.core.geometry import Pose, quat_from_rotvec, quat_multiply, quat_normalize, rotation_error
 from robolearn.core.protocols import Clock
 from robolearn.core.robot import CommandMode, RobotSpec, RobotState
 from robolearn.hardware.arms.path import Reference
@@ -20,6 +21,10 @@ CARTESIAN = (CommandMode.POSE, CommandMode.TWIST)
 GRIPPER_HZ = 20.0
 GRASP_TOLERANCE_M = 0.08
 """Whatever is between the fingers counts as grasped."""
+GRASP_BELOW, SAME = 0.15, 0.03
+"""Openings: from the first one down the hand grasps, and one that is nearer to the last one than the second is no new one."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -58,7 +63,8 @@ class FrankaConfig:
 class FrankaArm(ServoArm):
     """One arm; poses and twists are those of the end effector that is set in the arm's Desk, in its base.
 
-    The hand only opens and closes: above half of the opening it opens, below it grasps.
+    The hand finishes one motion before it begins the next: it moves to openings, and grasps what is there below `GRASP_BELOW`. Stopping waits, in the
+    thread of the targets, until the arm is at rest.
 
     Args:
         cfg: Where it is, and how stiff.
@@ -66,11 +72,15 @@ class FrankaArm(ServoArm):
         spec: What it is.
     """
 
+    RESET_TOLERANCE = 0.02
+    """An arm that is held by springs gives way to its friction."""
+
     def __init__(self, cfg: FrankaConfig, clock: Clock, spec: RobotSpec) -> None:
         super().__init__(spec, clock, cfg.rate_hz)
         self._cfg = cfg
         self._franky: Any = None
         self._robot: Any = None
+        self._model: Any = None
         self._tracker: Any = None
         self._cartesian = False
         self._aim = Pose(np.zeros(3), np.array([1.0, 0.0, 0.0, 0.0]))
@@ -91,6 +101,7 @@ class FrankaArm(ServoArm):
             self._robot = franky.Robot(self._cfg.host, realtime_config=realtime)
             self._robot.recover_from_errors()
             self._robot.set_collision_behavior(self._cfg.contact_torque, self._cfg.contact_force)
+            self._model = self._robot.model
             if self._spec.gripper_max_m is not None:
                 self._hand = _Hand(franky.Gripper(self._cfg.host), self._cfg, self._spec.gripper_max_m)
         except franky.Exception as error:
@@ -101,25 +112,27 @@ class FrankaArm(ServoArm):
     def _disconnect(self) -> None:
         if self._hand is not None:
             self._hand.close()
-        self._robot = self._tracker = self._hand = None
+        self._robot = self._model = self._tracker = self._hand = None
 
     @override
     def _read(self) -> RobotState:
         stamp_ns, state = self._clock.now_ns(), self._robot.state
-        effector, twist = state.O_T_EE, state.O_dP_EE_est
+        effector, dq, hand = state.O_T_EE, np.array(state.dq), self._hand
         x, y, z, w = effector.quaternion
-        hand = self._hand
+        faults = (("reflex",) if self._robot.has_errors else ()) + (
+            () if hand is None or not hand.fault else (hand.fault,)
+        )
         return RobotState(
             stamp_ns=stamp_ns,
             clock_id=self._clock.clock_id,
             q=np.array(state.q),
-            dq=np.array(state.dq),
+            dq=dq,
             pose_tool_in_base=Pose(np.array(effector.translation), np.array([w, x, y, z])),
-            twist=np.concatenate([twist.linear, twist.angular]),
+            twist=self._model.zero_jacobian(self._franky.Frame.EndEffector, state) @ dq,
             wrench=np.array(state.O_F_ext_hat_K),
             gripper=None if hand is None else hand.opening,
             gripper_speed=None if hand is None else hand.speed,
-            faults=("reflex",) if self._robot.has_errors else (),
+            faults=faults,
         )
 
     @override
@@ -129,6 +142,22 @@ class FrankaArm(ServoArm):
             self._rest()
         if self._tracker is None:
             self._begin(cartesian)
+        elif not self._tracker.is_running:
+            self._rest()  # raises what ended it
+            raise DriverError(self._name, expected="a controller that runs", got="one that has ended by itself")
+        aim, joints = self._aim, self._joints
+        self._advance(reference)
+        if cartesian:
+            turn = rotation_error(self._aim.quat_wxyz, aim.quat_wxyz)
+            twist = self._franky.Twist((self._aim.position - aim.position) * self._rate_hz, turn * self._rate_hz)
+            self._tracker.set_target(self._affine(), twist)
+        else:
+            self._tracker.set_target(self._joints, (self._joints - joints) * self._rate_hz)
+        if grip is not None and self._hand is not None:
+            self._hand.wanted = grip
+
+    def _advance(self, reference: Reference) -> None:
+        """Move what the arm is to follow, with which its controller is also told how fast that is: without, springs lag behind."""
         period_s, target = 1.0 / self._rate_hz, reference.target
         match reference.mode:
             case CommandMode.POSE:
@@ -140,9 +169,6 @@ class FrankaArm(ServoArm):
                 self._joints = target
             case CommandMode.JOINT_VELOCITY:
                 self._joints = self._joints + period_s * target
-        self._tracker.set_target(self._affine() if cartesian else self._joints)
-        if grip is not None and self._hand is not None:
-            self._hand.wanted = grip
 
     @override
     def _rest(self) -> None:
@@ -182,8 +208,9 @@ class _Hand:
         self._gripper, self._cfg, self._width_m = gripper, cfg, width_m
         self.wanted: float | None = None
         """Opening in [0, 1] that it is told to have."""
+        self.fault = ""
         self.opening, self.speed = self._measured(), 0.0
-        self._open: bool | None = None
+        self._told: float | None = None
         self._moving: Any = None
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="hand", daemon=True)
@@ -199,22 +226,23 @@ class _Hand:
 
     def _serve(self) -> None:
         pace = WallClock(1.0 / GRIPPER_HZ)
-        while not self._ended.is_set():
-            before, self.opening = self.opening, self._measured()
-            self.speed = (self.opening - before) * GRIPPER_HZ
-            self._act()
-            pace.wait()
+        try:
+            while not self._ended.is_set():
+                before, self.opening = self.opening, self._measured()
+                self.speed = (self.opening - before) * GRIPPER_HZ
+                self._act()
+                pace.wait()
+        except Exception as error:  # noqa: BLE001  (the vendor has errors of its own)
+            _log.error("hand: %s: %s", type(error).__name__, error)
+            self.fault = f"hand: {type(error).__name__}"
 
     def _act(self) -> None:
-        if self.wanted is None or (self._moving is not None and not self._moving.wait(0.0)):
+        wanted, cfg, reach = self.wanted, self._cfg, GRASP_TOLERANCE_M
+        busy = self._moving is not None and not self._moving.wait(0.0)
+        if wanted is None or busy or (self._told is not None and abs(wanted - self._told) < SAME):
             return
-        wide = self.wanted > 0.5
-        if wide is self._open:
-            return
-        self._open, cfg = wide, self._cfg
-        if wide:
-            self._moving = self._gripper.open_async(cfg.grip_speed)
+        self._told = wanted
+        if wanted < GRASP_BELOW:
+            self._moving = self._gripper.grasp_async(0.0, cfg.grip_speed, cfg.grip_force, reach, reach)
         else:
-            self._moving = self._gripper.grasp_async(
-                0.0, cfg.grip_speed, cfg.grip_force, GRASP_TOLERANCE_M, GRASP_TOLERANCE_M
-            )
+            self._moving = self._gripper.move_async(wanted * self._width_m, cfg.grip_speed)

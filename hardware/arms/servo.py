@@ -21,6 +21,8 @@ SIZES = {CommandMode.POSE: 7, CommandMode.TWIST: 6}
 RAMP_S = 0.1
 """From an expired velocity to rest."""
 JOIN_S = 2.0
+RESTING = 0.002
+"""rad of each joint by which an arm at rest may seem to move in a period."""
 RESET_SPEED = 0.25
 """Share of each joint's top speed at which `reset` drives."""
 _log = logging.getLogger(__name__)
@@ -114,15 +116,16 @@ class ServoArm(abc.ABC):
         """
         goal, start = np.array(self._spec.q_home if q is None else q, np.float64), self._checked().q
         way_s = float((np.abs(goal - start) / (RESET_SPEED * np.array(self._spec.dq_max))).max())
-        begun_s, pace = self._now_s(), WallClock(self._clock.period_s)
+        begun_s, pace, before = self._now_s(), WallClock(self._clock.period_s), start
         while True:
             passed_s = self._now_s() - begun_s
             share = min((passed_s + self._clock.period_s) / max(way_s, self._clock.period_s), 1.0)
             target = start + (3.0 - 2.0 * share) * share**2 * (goal - start)
             self.command(RobotCommand(mode=CommandMode.JOINT_POSITION, target=target))
             pace.wait()
-            short = float(np.abs(self._checked().q - goal).max())
-            if share == 1.0 and short < self.RESET_TOLERANCE:
+            q = self._checked().q
+            short, moved, before = _farthest(q, goal), _farthest(q, before), q
+            if share == 1.0 and short < self.RESET_TOLERANCE and moved < RESTING:
                 break
             if passed_s > 3.0 * way_s + 2.0:
                 got = f"{short:.3f} rad short after {passed_s:.1f} s"
@@ -200,6 +203,10 @@ class ServoArm(abc.ABC):
         self._fault = f"driver: {type(error).__name__}"
         if self._newest is not None:  # the rest stays as it was last seen, and grows old
             self._newest = replace(self._newest, faults=(*self._newest.faults, self._fault))
+
+
+def _farthest(q: Vector, other: Vector) -> float:
+    return float(np.abs(q - other).max())
 
 
 def _place(mode: CommandMode, state: RobotState) -> Vector:

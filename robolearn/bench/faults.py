@@ -45,6 +45,7 @@ LIMITS = SafetyLimits(
     angular_speed=0.8,
     angular_acceleration=10.0,
     joint_speed_fraction=0.6,
+    joint_acceleration_fraction=0.6,
     tilt_max=0.6,
     position_error=0.05,
     rotation_error=0.2,

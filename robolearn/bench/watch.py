@@ -16,6 +16,8 @@ STOP_S = 0.5
 """Within this after its last command has expired, after a fault or when it was told to, an arm is at rest."""
 REST = 0.02
 """rad/s of any joint that count as rest."""
+MARGIN_M = 0.02
+"""By which the box of set-points is smaller than what a tool may not leave: servos that follow set-points overshoot them."""
 WINDOW_S = 0.1
 """Speeds and accelerations are means over a control period, as limits of set-points are."""
 SAMPLES_S = 0.02
@@ -30,7 +32,7 @@ JOINT_MODES = (CommandMode.JOINT_POSITION, CommandMode.JOINT_VELOCITY)
 
 @dataclass(slots=True, frozen=True)
 class Limits:
-    """What an arm may not exceed."""
+    """What an arm may not exceed: of joints what the arm can do, of its tool what it is told, and a margin around the box."""
 
     dq_max: Vector
     ddq_max: Vector
@@ -44,11 +46,11 @@ class Limits:
         """Return those of a supervised arm."""
         return cls(
             dq_max=np.array(spec.dq_max),
-            ddq_max=safety.joint_acceleration_fraction * np.array(spec.ddq_max),
+            ddq_max=np.array(spec.ddq_max),
             speed=safety.speed,
             acceleration=safety.acceleration,
-            low=np.array(safety.workspace_low),
-            high=np.array(safety.workspace_high),
+            low=np.array(safety.workspace_low) - MARGIN_M,
+            high=np.array(safety.workspace_high) + MARGIN_M,
         )
 
 
@@ -71,14 +73,14 @@ class Watch:
     """
 
     SLACK: ClassVar[dict[str, float]] = {
-        "joint_speed": 1.02,
-        "joint_acceleration": 1.35,
+        "joint_speed": 1.0,
+        "joint_acceleration": 1.0,
         "speed": 1.25,
         "acceleration": 1.35,
-        "outside_m": 0.01,
+        "outside_m": 0.0,
         "stop_s": STOP_S,
     }
-    """What is still within: shares of limits of set-points, which servos that follow them overshoot; m; s."""
+    """What is still within: shares of limits; m; s. Those of the tool are of set-points."""
 
     def __init__(self, limits: Limits, mode: CommandMode) -> None:
         self._limits, self._mode = limits, mode

@@ -59,11 +59,11 @@ class CartesianLimiter:
         self._linear = Rates(limits.speed, limits.acceleration, limits.jerk, period_s)
         self._angular = Rates(limits.angular_speed, limits.angular_acceleration, limits.angular_jerk, period_s)
 
-    def anchor(self, measured: Pose) -> CartesianState:
-        """Return the state at rest at a measured pose."""
-        return CartesianState(
-            rest(_triple(measured.position), self._low, self._high), measured.quat_wxyz.copy(), Track(ZERO)
-        )
+    def anchor(self, measured: Pose, twist: Vector | None = None) -> CartesianState:
+        """Return the state at a measured pose, and with a measured twist (6,) in base; at rest without one."""
+        vx, vy, vz, wx, wy, wz = (0.0,) * 6 if twist is None else twist.tolist()
+        track = replace(rest(_triple(measured.position), self._low, self._high), velocity=(vx, vy, vz))
+        return CartesianState(track, measured.quat_wxyz.copy(), Track(ZERO, (wx, wy, wz)))
 
     def pose(
         self, state: CartesianState, target: Vector, measured: Pose, dt: float

@@ -59,9 +59,9 @@ class JointLimiter:
         self._low_m = tuple(low + _MARGIN_M for low in limits.workspace_low)
         self._high_m = tuple(high - _MARGIN_M for high in limits.workspace_high)
 
-    def anchor(self, q: Vector) -> JointState:
-        """Return the state at rest at a measured configuration (n,)."""
-        return JointState(q.copy(), np.zeros_like(q))
+    def anchor(self, q: Vector, dq: Vector | None = None) -> JointState:
+        """Return the state at a configuration (n,), and with joint speeds (n,); at rest without them."""
+        return JointState(q.copy(), np.zeros_like(q) if dq is None else dq.copy())
 
     def position(
         self, state: JointState, target: Vector, q: Vector, dt: float, towards: Vector | None = None

@@ -37,7 +37,7 @@ class SupervisedRobot:
 
     Time is the injected clock's. Set-points count as one period apart at most; a command that comes within half a
     period of the previous one replaces it, so neither bursts nor pauses buy speed. A set-point that has expired
-    (`valid_for_s`) counts as come to rest; speeds expire before they would lead out of the box.
+    (`valid_for_s`) counts as come to rest, and the motion goes on from what is measured after a stop; speeds expire before they would lead out of the box.
 
     Unusable commands, and states that a monitor finds bad, latch a named fault: the arm stops, and every command and
     reset is refused until a person (or a simulation) calls `reset_faults`. Monitors run on every `state` and `command`.
@@ -278,15 +278,17 @@ class SupervisedRobot:
         if 0 <= elapsed_ns < self._period_ns // 2:
             return self._base, self._dt, self._tick_ns
         dt = min(elapsed_ns, self._period_ns) * 1e-9 if elapsed_ns > 0 else self._clock.period_s
-        arrived = mode in _PLACES and elapsed_ns > _ARRIVED * self._period_ns
-        resting = arrived or now_ns > self._expiry_ns
-        accepted = self._at_rest(self._accepted) if resting else self._accepted
-        return accepted, dt, now_ns
+        expired = now_ns > self._expiry_ns
+        if mode not in _PLACES:
+            return self._anchor(mode, measured) if expired else self._accepted, dt, now_ns
+        arrived = elapsed_ns > _ARRIVED * self._period_ns
+        return self._at_rest(self._accepted) if arrived or expired else self._accepted, dt, now_ns
 
     def _anchor(self, mode: CommandMode, measured: RobotState) -> MotionState:
+        """Return the motion that is measured: an arm that has been stopped may still be braking."""
         if mode in _CARTESIAN:
-            return self._cartesian.anchor(self._pose(measured))
-        return self._joints.anchor(measured.q)
+            return self._cartesian.anchor(self._pose(measured), measured.twist)
+        return self._joints.anchor(measured.q, measured.dq)
 
     def _at_rest(self, accepted: MotionState) -> MotionState:
         if isinstance(accepted, JointState):

@@ -209,7 +209,7 @@ def test_reset_goes_to_a_configuration_and_clears_the_setpoint(rig):
     run(rig, 2)
     wanted = np.array(spec.q_home) + 0.05
     rig.driver.reset(wanted)
-    assert rig.driver.state().q == pytest.approx(wanted, abs=1e-3)
+    assert rig.driver.state().q == pytest.approx(wanted, abs=rig.reset_within)
     assert rig.driver.state().applied is None
     rig.driver.reset()
     run(rig, 3)

@@ -109,7 +109,8 @@ def test_a_reset_outside_of_the_joint_limits_is_refused(name):
 
 @pytest.mark.parametrize("name", JOINTED)
 def test_joint_setpoints_stay_inside_of_the_joint_limits(name):
-    rig = supervised(JOINTED[name](), SafetyLimits(wrench_max=None))
+    box = SafetyLimits(wrench_max=None, workspace_low=(-9.0, -9.0, -9.0), workspace_high=(9.0, 9.0, 9.0))
+    rig = supervised(JOINTED[name](), box)
     spec = rig.driver.spec
     far = np.array(spec.q_home)
     far[0] = 50.0

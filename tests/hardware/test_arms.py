@@ -3,6 +3,7 @@
 import sys
 import time
 
+import fake_franky
 import fake_lerobot
 import fake_ur
 import numpy as np
@@ -12,6 +13,7 @@ from robolearn.core import arms
 from robolearn.core.clock import WallClock
 from robolearn.core.errors import ConfigError, DriverError
 from robolearn.core.robot import CommandMode, RobotCommand
+from robolearn.hardware.arms.franka import FrankaArm, FrankaConfig
 from robolearn.hardware.arms.lerobot import SO101_KWARGS, LeRobotArm, LeRobotConfig
 from robolearn.hardware.arms.ur import UrArm, UrConfig
 
@@ -165,4 +167,57 @@ def test_a_class_that_is_not_there_is_named(robot, text):
 def test_another_arm_than_the_spec_says_is_refused():
     cfg = LeRobotConfig(robot="fake_lerobot:Robot", config="fake_lerobot:RobotConfig")
     with pytest.raises(ConfigError, match="joint1"), LeRobotArm(cfg, WallClock(0.1), arms.PANDA):
+        pass
+
+
+@pytest.fixture
+def franka(monkeypatch):
+    monkeypatch.setitem(sys.modules, "franky", fake_franky.module())
+    monkeypatch.setitem(fake_franky.ARMS, HOST, fake_franky.Arm())
+    return fake_franky.ARMS[HOST]
+
+
+def make_franka(**cfg):
+    return FrankaArm(FrankaConfig(**{"host": HOST, **cfg}), WallClock(0.1), arms.PANDA)
+
+
+def test_a_franka_follows_without_the_lag_of_its_springs(franka):
+    with make_franka() as arm:
+        for _ in range(8):
+            twist = np.array([0.0, 0.1, 0.0, 0.0, 0.0, 0.0])
+            arm.command(RobotCommand(mode=CommandMode.TWIST, target=twist, valid_for_s=0.3))
+            time.sleep(0.1)
+        gap = franka.tracker.target.position - arm.state().pose_tool_in_base.position
+        assert np.abs(gap).max() < 0.004, "0.1 m/s behind a spring of 800 N/m lag 7 mm without the speed told"
+        assert arm.state().twist[1] == pytest.approx(0.1, abs=0.02)
+
+
+def test_a_frankas_reflex_is_a_fault_and_entering_again_recovers(franka):
+    arm = make_franka()
+    with arm:
+        target = arm.state().q + 0.3
+        arm.command(RobotCommand(mode=CommandMode.JOINT_POSITION, target=target))
+        time.sleep(0.05)
+        franka.reflex = True
+        assert until(lambda: any("ControlException" in fault for fault in arm.state().faults))
+        with pytest.raises(DriverError, match="see to it, then restart"):
+            insist(arm, target)
+    with arm:
+        assert arm.state().faults == ()
+        insist(arm, arm.state().q + 0.02, times=3)
+
+
+def test_a_hand_that_falls_silent_is_a_fault(franka):
+    with make_franka() as arm:
+        franka.unplugged_hand = True
+        assert until(lambda: arm.state().faults == ("hand: NetworkException",))
+
+
+def test_a_franka_that_is_not_there_is_named(franka, monkeypatch):
+    with pytest.raises(ConfigError, match="control box"), make_franka(host=""):
+        pass
+    with pytest.raises(DriverError, match="FCI activated"), make_franka(host="192.0.2.9"):
+        pass
+    monkeypatch.setitem(sys.modules, "franky", None)
+    with pytest.raises(ConfigError, match="franky-control"), make_franka():
         pass

@@ -7,7 +7,7 @@ from itertools import groupby, pairwise
 import numpy as np
 import pytest
 
-from robolearn import assembly
+from robolearn.assembly import demos
 from robolearn.core.errors import DataError
 from robolearn.core.specs import ActionKind, ActionPart, ActionSpec
 from robolearn.core.types import INTENDED
@@ -117,7 +117,7 @@ def test_too_few_successes_are_named(episodes):
     ("cfg", "usual"), [(ReachConfig(observation="state"), 0.3), (LiftConfig(observation="state"), 0.05)]
 )
 def test_how_often_an_expert_is_nudged_is_up_to_the_task_where_nothing_is_said(cfg, usual):
-    own, said, none = (_executed(assembly.record(cfg, 3, 0, chance)) for chance in (None, usual, 0.0))
+    own, said, none = (_executed(demos.record(cfg, 3, 0, chance)) for chance in (None, usual, 0.0))
     assert own == said
     assert own != none
 
