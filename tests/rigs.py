@@ -1,5 +1,6 @@
 """Every arm and camera that there is, with a clock that moves it: what the contract suites run over."""
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -67,6 +68,12 @@ def franka_rig() -> Rig:
     return Rig(FrankaArm(FrankaConfig(host=host), clock, arms.PANDA), clock, reset_within=FrankaArm.RESET_TOLERANCE)
 
 
+def real_franka_rig() -> Rig:
+    clock = WallClock(0.1)
+    cfg = FrankaConfig(host=os.environ[FRANKA], realtime=False)
+    return Rig(FrankaArm(cfg, clock, arms.PANDA), clock, reset_within=FrankaArm.RESET_TOLERANCE)
+
+
 def mock_rig() -> Rig:
     clock = WallClock(0.1)
     return Rig(MockArm(MockConfig(arm="panda"), clock), clock)
@@ -83,6 +90,8 @@ def supervised(rig: Rig, limits: SafetyLimits | None = None) -> Rig:
     return Rig(driver, rig.clock, rig.world, rig.reset_within)
 
 
+FRANKA = "ROBOLEARN_FRANKA"
+"""Variable with the address of an arm, or of franky-sim, which is then tested too."""
 ARMS: dict[str, Callable[[], Rig]] = {
     "fake": fake_rig,
     "sim": sim_rig,
@@ -99,6 +108,8 @@ ARMS: dict[str, Callable[[], Rig]] = {
     "lerobot": lerobot_rig,
     "supervised-lerobot": lambda: supervised(lerobot_rig()),
 }
+if FRANKA in os.environ:
+    ARMS = {"real-franka": real_franka_rig}
 
 
 @dataclass

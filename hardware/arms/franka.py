@@ -35,11 +35,11 @@ class FrankaConfig:
     """Address of the arm's control box."""
     rate_hz: float = 100.0
     """Of targets; the controller behind them runs at 1 kHz."""
-    translational_stiffness: float = 800.0
+    translational_stiffness: float = 2000.0
     """N/m."""
-    rotational_stiffness: float = 40.0
+    rotational_stiffness: float = 100.0
     """N m/rad."""
-    joint_stiffness: float = 100.0
+    joint_stiffness: float = 300.0
     """N m/rad of every joint, in joint modes."""
     contact_torque: float = 20.0
     """N m at which the arm stops by a reflex of its own."""
@@ -63,8 +63,8 @@ class FrankaConfig:
 class FrankaArm(ServoArm):
     """One arm; poses and twists are those of the end effector that is set in the arm's Desk, in its base.
 
-    The hand finishes one motion before it begins the next: it moves to openings, and grasps what is there below `GRASP_BELOW`. Stopping waits, in the
-    thread of the targets, until the arm is at rest.
+    The hand finishes one motion before it begins the next: it moves to openings, and grasps what is there below `GRASP_BELOW`. Between poses and joint
+    angles the arm comes to rest.
 
     Args:
         cfg: Where it is, and how stiff.
@@ -112,6 +112,8 @@ class FrankaArm(ServoArm):
     def _disconnect(self) -> None:
         if self._hand is not None:
             self._hand.close()
+        if self._tracker is not None and self._tracker.is_running:
+            self._tracker.stop()
         self._robot = self._model = self._tracker = self._hand = None
 
     @override
@@ -138,13 +140,9 @@ class FrankaArm(ServoArm):
     @override
     def _send(self, reference: Reference, grip: float | None) -> None:
         cartesian = reference.mode in CARTESIAN
-        if self._tracker is not None and self._cartesian is not cartesian:
-            self._rest()
-        if self._tracker is None:
+        if self._tracker is None or self._cartesian is not cartesian:
             self._begin(cartesian)
-        elif not self._tracker.is_running:
-            self._rest()  # raises what ended it
-            raise DriverError(self._name, expected="a controller that runs", got="one that has ended by itself")
+        self._require_running()
         aim, joints = self._aim, self._joints
         self._advance(reference)
         if cartesian:
@@ -172,9 +170,26 @@ class FrankaArm(ServoArm):
 
     @override
     def _rest(self) -> None:
-        if self._tracker is not None:
+        """Hold where the arm is, with the springs at ease; they stay on."""
+        if self._tracker is None:
+            return
+        self._require_running()
+        self._hold()
+        if self._cartesian:
+            self._tracker.set_target(self._affine())
+        else:
+            self._tracker.set_target(self._joints)
+
+    def _hold(self) -> None:
+        state = self._checked()
+        assert state.pose_tool_in_base is not None
+        self._aim, self._joints = state.pose_tool_in_base, state.q
+
+    def _require_running(self) -> None:
+        """Raise what has ended the controller, such as a reflex, if it has."""
+        if not self._tracker.is_running:
             self._tracker.stop()
-        self._tracker = None
+            raise DriverError(self._name, expected="a controller that runs", got="one that has ended by itself")
 
     @override
     def _keep_alive(self) -> None:
@@ -182,9 +197,10 @@ class FrankaArm(ServoArm):
 
     def _begin(self, cartesian: bool) -> None:
         """Start the controller that follows poses or joint angles, from where the arm is."""
-        cfg, state = self._cfg, self._checked()
-        assert state.pose_tool_in_base is not None
-        self._aim, self._joints, self._cartesian = state.pose_tool_in_base, state.q, cartesian
+        if self._tracker is not None:
+            self._tracker.stop()
+        self._hold()
+        cfg, self._cartesian = self._cfg, cartesian
         if cartesian:
             self._tracker = self._franky.CartesianImpedanceTracker(
                 self._robot,
