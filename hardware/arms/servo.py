@@ -2,6 +2,7 @@
 
 import abc
 import logging
+import math
 import threading
 from dataclasses import replace
 from types import TracebackType
@@ -85,8 +86,9 @@ class ServoArm(abc.ABC):
         if command.mode not in self._spec.modes:
             raise DriverError(self._name, expected=f"a mode of {self._spec.modes}", got=command.mode)
         size = SIZES.get(command.mode, len(self._spec.joint_names))
-        if command.target.shape != (size,) or not np.isfinite(command.target).all():
-            raise SpecError(f"{command.mode} target", expected=f"{size} finite numbers", got=command.target.tolist())
+        target = command.target.tolist()
+        if command.target.shape != (size,) or not all(map(math.isfinite, target)):
+            raise SpecError(f"{command.mode} target", expected=f"{size} finite numbers", got=target)
         state = self._checked()
         if self._fault:
             raise DriverError(self._name, expected="an arm that moves", got=self._fault, fix="see to it, then restart")

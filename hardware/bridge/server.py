@@ -22,8 +22,6 @@ from robolearn.wire.sockets import SecurityConfig, Sockets, bound_to, received, 
 
 MOST = 256
 """Messages that are taken at a time; a flood must not stop the clock."""
-SHORTEST_WAIT_S = 1e-3
-"""A socket can be waited for by the ms only."""
 _log = logging.getLogger(__name__)
 
 
@@ -132,11 +130,10 @@ class RobotServer:
     def _attend(self, seconds: float) -> None:
         """Serve clients for so long; who commands gets to know at once what has become of it."""
         end_s = time.monotonic() + seconds
-        while (left_s := end_s - time.monotonic()) > SHORTEST_WAIT_S:
-            wait_for_any([self._hear], left_s - SHORTEST_WAIT_S)
+        while (left_s := end_s - time.monotonic()) > 0.0:
+            wait_for_any([self._hear], left_s)
             if self._hear_all():
                 self._publish()
-        time.sleep(max(end_s - time.monotonic(), 0.0))
 
     def _hear_all(self) -> bool:
         """Take what clients have sent; return whether there were commands."""

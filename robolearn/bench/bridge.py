@@ -59,7 +59,8 @@ def bench_bridge(seconds: float = 30.0) -> dict[str, float]:
         message of the same size to a process that sends it back, in turns with it; `raw_idle_p50_ms` before there is any load;
         `rtt_vs_raw_p50`, `rtt_vs_raw_p99` their ratios. `curve_rtt_p50_ms`, `curve_rtt_p99_ms`: with keys, in the same turns.
         `camera_age_p50_ms`, `camera_age_p95_ms`: of pictures when they are used. `observation_ms`, `json_base64_ms`, `curve_observation_ms`: from
-        asking for three pictures to having them as arrays, median, and `vs_json_base64` the ratio of the second and the first.
+        asking for three pictures to having them as arrays, median, while the servers run but this process gets no pictures beside, and
+        `vs_json_base64` the ratio of the second and the first.
         `late`, `turns`: how often the client itself was late, of how many times.
     """
     with ExitStack() as stack, tempfile.TemporaryDirectory(prefix="robolearn-keys-") as folder:
@@ -68,8 +69,9 @@ def bench_bridge(seconds: float = 30.0) -> dict[str, float]:
         keyed_host = stack.enter_context(Process(("-m", "robolearn.bench.host", json.dumps(asdict(serving)))))
         idle = _idle(echo.address)
         plain = stack.enter_context(_robot(SecurityConfig(), SecurityConfig()))
-        cameras = [stack.enter_context(_camera(name)) for name in host.CAMERAS]
-        with _robot(serving, asking) as keyed:
+        served = [stack.enter_context(_camera(name)) for name in host.CAMERAS]
+        with _robot(serving, asking) as keyed, ExitStack() as looking:
+            cameras = [looking.enter_context(RemoteCamera(cfg)) for cfg in served]
             trips = _turns([plain, keyed], cameras, echo.address, seconds)
         observations = _observations(echo.address, keyed_host.address, asking)
     return {**_summary(trips, idle), **observations}
@@ -115,13 +117,12 @@ def _robot(serving: SecurityConfig, asking: SecurityConfig) -> Iterator[RemoteRo
 
 
 @contextmanager
-def _camera(name: str) -> Iterator[RemoteCamera]:
+def _camera(name: str) -> Iterator[RemoteCameraConfig]:
+    """Start the server of a camera, and yield how to look at it."""
     words = ("camera=synthetic", f"camera.name={name}", "server.endpoint=tcp://127.0.0.1:*")
     height, width, _ = host.SIZE
     with Process((*VERBS, "camera_server", *words)) as server:
-        cfg = RemoteCameraConfig(name=name, endpoint=server.address, height=height, width=width)
-        with RemoteCamera(cfg) as camera:
-            yield camera
+        yield RemoteCameraConfig(name=name, endpoint=server.address, height=height, width=width)
 
 
 def _idle(echo: str) -> list[float]:

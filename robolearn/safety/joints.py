@@ -180,8 +180,8 @@ class JointLimiter:
             ):
                 return None
             dq.append(v)
-        rest = self._rest(start, dq, [dt * v for v in dq])
-        return None if self._outside(rest) > max(self._outside(start), allowed) else dq
+        outside = self._outside(self._rest(start, dq, [dt * v for v in dq]))
+        return None if outside > allowed and outside > self._outside(start) else dq
 
     def _nearest(self, dq: Numbers, before: Numbers, changes: Numbers, stays: Callable[[Numbers], bool]) -> Numbers:
         """Bisect between braking, from which a stop was possible, and `dq`, from which it is not."""

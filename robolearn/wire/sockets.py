@@ -7,7 +7,9 @@ absent peer appears; a high-water mark of 1 is not "newest only".
 
 import ipaddress
 import secrets
-from collections.abc import Iterable
+import select
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -228,12 +230,14 @@ def sent(socket: Socket, *frames: bytes) -> bool:
     return True
 
 
-def wait_for_any(sockets: Iterable[Socket], wait_s: float) -> None:
-    """Wait until one of some sockets has a message, or the time is over."""
-    poller = zmq.Poller()
-    for socket in sockets:
-        poller.register(socket, zmq.POLLIN)
-    poller.poll(round(1e3 * wait_s))
+def wait_for_any(sockets: Sequence[Socket], wait_s: float) -> None:
+    """Wait until one of some sockets has a message, or the time is over, to the us; ZMQ's own waits are in whole ms."""
+    end_s = time.monotonic() + wait_s
+    while not any(socket.getsockopt(zmq.EVENTS) & zmq.POLLIN for socket in sockets):
+        left_s = end_s - time.monotonic()
+        if left_s <= 0.0:
+            return
+        select.select([socket.getsockopt(zmq.FD) for socket in sockets], [], [], left_s)
 
 
 def take_newest(socket: Socket) -> memoryview | None:
