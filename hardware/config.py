@@ -60,6 +60,8 @@ class DeployConfig:
     run: str = ""
     """The run directory."""
     client: ClientConfig = field(default_factory=lambda: ClientConfig(name="deploy"))
+    human: Any = None
+    """How a person may take over: `spacemouse` or `keyboard`; None for not at all."""
     episodes: int = 10
     minutes: float = 0.0
     """After these the episode that is under way is the last one; 0 for no limit."""

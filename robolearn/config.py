@@ -44,6 +44,8 @@ SCHEMAS: dict[str, str] = {
     "robot/ur": "robolearn.hardware.arms.ur:UrConfig",
     "robot/mock": "robolearn.hardware.arms.mock:MockConfig",
     "robot/lerobot": "robolearn.hardware.arms.lerobot:LeRobotConfig",
+    "human/keyboard": "robolearn.hardware.human.keyboard:KeyboardConfig",
+    "human/spacemouse": "robolearn.hardware.human.spacemouse:SpaceMouseConfig",
     "camera/opencv": "robolearn.hardware.cameras.opencv:OpenCVConfig",
     "camera/realsense": "robolearn.hardware.cameras.realsense:RealSenseConfig",
     "camera/lerobot": "robolearn.hardware.cameras.lerobot:LeRobotCameraConfig",

@@ -7,7 +7,7 @@ from typing import Any
 
 from robolearn import config
 from robolearn.assembly.config import ActorConfig
-from robolearn.assembly.parts import closing_all, make_agent, make_remote_env
+from robolearn.assembly.parts import closing_all, make_agent, make_remote_env, with_human
 from robolearn.assembly.training import exploring
 from robolearn.core.files import replace_file
 from robolearn.core.specs import EnvSpec
@@ -59,4 +59,4 @@ def _envs(cfg: ActorConfig, env: TaskConfig, closing: Callable[[Any], Any]) -> V
     if not cfg.remote:
         return closing(make_vector_env(env, cfg.envs, processes=False))
     client = closing(BridgeClient(cfg.client))
-    return closing(vectorised(make_remote_env(env, client)))
+    return closing(vectorised(with_human(make_remote_env(env, client), cfg.human, closing)))

@@ -1,6 +1,7 @@
 """What `robolearn actor` takes on its command line."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from robolearn.core.errors import ConfigError
 from robolearn.hardware.bridge.client import ClientConfig
@@ -25,6 +26,8 @@ class ActorConfig:
     remote: bool = False
     """Act with the arms and cameras behind the robot server that `client` names, instead of simulated ones."""
     client: ClientConfig = field(default_factory=lambda: ClientConfig(name="actor"))
+    human: Any = None
+    """How a person may take over on a robot: `spacemouse` or `keyboard`; None for not at all."""
     threads: int = 1
     """Of torch."""
 
@@ -33,5 +36,7 @@ class ActorConfig:
             raise ConfigError("actor", expected="counts of at least 1", got=self)
         if self.remote and self.envs > 1:
             raise ConfigError("envs", expected="1 with a robot", got=self.envs)
+        if self.human is not None and not self.remote:
+            raise ConfigError("human", expected="remote=true", got="simulated envs, in which time does not wait")
         if not 1 <= len(self.name) <= 64 or "/" in self.name:
             raise ConfigError("name", expected="a plain name of 1 to 64 characters", got=f"'{self.name}'")

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from robolearn import checkpoint, config
-from robolearn.assembly.parts import closing_all, make_agent, make_remote_env
+from robolearn.assembly.parts import closing_all, make_agent, make_remote_env, with_human
 from robolearn.core.specs import EnvSpec
 from robolearn.data.writer import DemoWriter
 from robolearn.hardware.bridge.client import BridgeClient
@@ -21,7 +21,7 @@ def deploy_run(cfg: DeployConfig, on_episode: Callable[[EpisodeEnd], None]) -> d
     """Run the policy of a run on the robot behind a bridge, and record what it does; return success and timing.
 
     Raises:
-        ConfigError: If there is no such run.
+        ConfigError: If there is no such run, or no device by which a person could take over.
         CheckpointError: If its policy is damaged.
         SpecError: If the robot does not observe or act as the policy was trained to.
         CommandTimeoutError: If no robot server answers.
@@ -36,6 +36,7 @@ def deploy_run(cfg: DeployConfig, on_episode: Callable[[EpisodeEnd], None]) -> d
     with closing_all() as closing:
         client = closing(BridgeClient(cfg.client))
         env = closing(make_remote_env(trained.env, client))
+        env = with_human(env, cfg.human, closing)
         bundle.spec.require_same(env.get_wrapper_attr("env_spec"), f"policy of {run.path}")
         agent = make_agent(trained.agent, bundle.spec, trained.seed)
         agent.load_policy_state(bundle.state)

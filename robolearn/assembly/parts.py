@@ -11,13 +11,17 @@ from robolearn.agents.config import AgentConfig
 from robolearn.core.clock import WallClock
 from robolearn.core.errors import ConfigError
 from robolearn.core.protocols import Agent
-from robolearn.core.specs import EnvSpec
+from robolearn.core.specs import ActionSpec, EnvSpec
 from robolearn.core.types import Action, Obs
 from robolearn.envs.config import TaskConfig
 from robolearn.envs.remote import remote_env
+from robolearn.envs.wrappers.intervention import InterventionWrapper
 from robolearn.hardware.bridge.client import BridgeClient, RemoteRobot
 from robolearn.hardware.bridge.scene import RemoteScene
 from robolearn.hardware.cameras.client import RemoteCamera
+from robolearn.hardware.human.keyboard import Keyboard, KeyboardConfig
+from robolearn.hardware.human.source import HumanConfig, HumanSource
+from robolearn.hardware.human.spacemouse import SpaceMouse, SpaceMouseConfig
 
 
 def make_agent(cfg: AgentConfig, spec: EnvSpec, seed: int) -> Agent[Any]:
@@ -49,6 +53,36 @@ def closing_all() -> Iterator[Callable[[Any], Any]]:
             return thing
 
         yield closing
+
+
+def make_human(cfg: HumanConfig, action: ActionSpec) -> HumanSource:
+    """Return the device that the class of `cfg` selects.
+
+    Raises:
+        ConfigError: If there is none, or the arm is not moved by deltas of its tool.
+    """
+    match cfg:
+        case KeyboardConfig():
+            return Keyboard(cfg, action)
+        case SpaceMouseConfig():
+            return SpaceMouse(cfg, action)
+        case _:
+            raise ConfigError("human", expected="keyboard or spacemouse", got=type(cfg).__name__)
+
+
+def with_human(
+    env: gym.Env[Obs, Action], cfg: HumanConfig | None, closing: Callable[[Any], Any]
+) -> gym.Env[Obs, Action]:
+    """Return `env`, in which a person may take over if `cfg` says how.
+
+    Raises:
+        ConfigError: As `make_human`, or if there is no such device here.
+    """
+    if cfg is None:
+        return env
+    source = make_human(cfg, env.get_wrapper_attr("env_spec").action)
+    closing(source).open()
+    return InterventionWrapper(env, source)
 
 
 def make_remote_env(cfg: TaskConfig, client: BridgeClient) -> gym.Env[Obs, Action]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from robolearn.core.protocols import Policy
 from robolearn.core.rng import spawn
-from robolearn.core.types import EXECUTED, LATE, SUCCESS, Mode, Source, Step, last_step
+from robolearn.core.types import EXECUTED, INTERVENED, LATE, SUCCESS, Mode, Source, Step, last_step
 from robolearn.run.evaluate import Evaluation
 from robolearn.run.rollout import EpisodeEnd
 from robolearn.run.walker import Walker
@@ -59,8 +59,8 @@ def deploy(
 
     Returns:
         What `Evaluation.summary` does; `steps`, `late` (steps that came after their time), `late_max_ms`; `act_p50_ms`,
-        `act_p95_ms` (the policy alone); for every arm and camera the age of what was observed, `age/<source>_p95_ms`; and
-        `faults`, the number of episodes that a fault ended.
+        `act_p95_ms` (the policy alone); for every arm and camera the age of what was observed, `age/<source>_p95_ms`;
+        `faults`, the number of episodes that a fault ended, and `intervened`, that of steps in which a person had taken over.
     """
     ends: list[EpisodeEnd] = []
     timing, faults, begun = Timing(), 0, time.monotonic()
@@ -69,14 +69,21 @@ def deploy(
         faults += faulty
         total = sum(row.rewards["task"] for row in rows[:-1])
         end = EpisodeEnd(
-            row=0, episode=index, seed=seed, success=rows[-1].success, length=len(rows) - 1, total=total, intervened=0
+            row=0,
+            episode=index,
+            seed=seed,
+            success=rows[-1].success,
+            length=len(rows) - 1,
+            total=total,
+            intervened=sum(row.intervened for row in rows),
         )
         ends.append(end)
         if on_episode is not None:
             on_episode(end, rows)
         if minutes and time.monotonic() - begun > 60.0 * minutes:
             break
-    return {**Evaluation(ends=tuple(ends)).summary(), **timing.summary(), "faults": float(faults)}
+    helped = float(sum(end.intervened for end in ends))
+    return {**Evaluation(ends=tuple(ends)).summary(), **timing.summary(), "faults": float(faults), "intervened": helped}
 
 
 def _episode(policy: Policy[Any], env: gym.Env[Any, Any], seed: int, timing: Timing) -> tuple[Rows, bool]:
@@ -93,13 +100,15 @@ def _episode(policy: Policy[Any], env: gym.Env[Any, Any], seed: int, timing: Tim
         for key, value in step.info.items():
             if key.startswith(AGES):
                 timing.ages.setdefault(key.removesuffix("_s"), []).append(float(value))
+        intervened = bool(step.info[INTERVENED])
         row = Step(
             obs=obs,
             action=step.info[EXECUTED],
             rewards={"task": step.reward},
             is_first=not rows,
             success=bool(step.info[SUCCESS]),
-            source=Source.ONLINE,
+            intervened=intervened,
+            source=Source.INTERVENTION if intervened else Source.ONLINE,
         )
         rows.append(row)
         obs = step.obs

@@ -233,11 +233,17 @@ def sent(socket: Socket, *frames: bytes) -> bool:
 def wait_for_any(sockets: Sequence[Socket], wait_s: float) -> None:
     """Wait until one of some sockets has a message, or the time is over, to the us; ZMQ's own waits are in whole ms."""
     end_s = time.monotonic() + wait_s
-    while not any(socket.getsockopt(zmq.EVENTS) & zmq.POLLIN for socket in sockets):
+    while not any(_option(socket, zmq.EVENTS) & zmq.POLLIN for socket in sockets):
         left_s = end_s - time.monotonic()
         if left_s <= 0.0:
             return
-        select.select([socket.getsockopt(zmq.FD) for socket in sockets], [], [], left_s)
+        select.select([_option(socket, zmq.FD) for socket in sockets], [], [], left_s)
+
+
+def _option(socket: Socket, option: int) -> int:
+    value = socket.getsockopt(option)
+    assert isinstance(value, int)
+    return value
 
 
 def take_newest(socket: Socket) -> memoryview | None:
