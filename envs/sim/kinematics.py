@@ -50,7 +50,6 @@ class Kinematics:
         self._high = np.array(arm.spec.q_max) - margin
         self._bounds = list(zip(self._low.tolist(), self._high.tolist(), strict=True))
         self._dq_max = arm.spec.dq_max
-        self._dq_min = [-top for top in arm.spec.dq_max]
         self._error = np.zeros(6)
         self._home = np.array(arm.spec.q_home)
         self._damping = DAMPING * np.eye(6)
@@ -103,8 +102,8 @@ class Kinematics:
             target: Of the tool.
             dt: s.
             posture_rate: 1/s at which free motion returns to the home posture.
-            slowest: Lower bounds of joint speeds (n,) rad/s, not positive; those of the spec where None.
-            fastest: Upper bounds, not negative.
+            slowest: Lower bounds of joint speeds (n,) rad/s, not positive; `fastest` the other way where None.
+            fastest: Upper bounds, not negative; those of the spec where None.
             most_m: By which the tool moves at most.
         """
         pose = self.pose(q)
@@ -119,7 +118,9 @@ class Kinematics:
             step = self._in_turn(q, jacobian, error)
         else:
             step = self._at_once(q, jacobian, error, min(posture_rate * dt, 1.0) * (self._home - q))
-        bounds = zip(step.tolist(), slowest or self._dq_min, fastest or self._dq_max, strict=True)
+        fastest = self._dq_max if fastest is None else fastest
+        slowest = [-top for top in fastest] if slowest is None else slowest
+        bounds = zip(step.tolist(), slowest, fastest, strict=True)
         share = max(by / (high if by > 0.0 else low) for by, low, high in bounds) / dt
         return q + (step / share if share > 1.0 else step)
 

@@ -14,8 +14,8 @@ TAPS = 4
 """Ticks of wanted joint angles that a servo's target depends on."""
 SPEED = 0.7
 """Share of a joint's top speed at which it follows a tool; servos that catch up are faster than what they follow."""
-AT_ONCE = {CommandMode.POSE: 0.5, CommandMode.TWIST: 0.1}
-"""Share that it may have from one tick to the next; more is taken up as the joint's acceleration allows."""
+AT_ONCE = 0.1
+"""Share that a joint may have from one tick to the next under a twist, whose end nobody knows; more is taken up as its acceleration allows."""
 CATCH_UP, SLOWEST = 1.1, 0.5
 """A tool that lags behind, since joints were too slow or at their limits, catches up at this share of its set-point's speed; m/s at least."""
 _MODES = tuple(CommandMode)
@@ -36,10 +36,8 @@ class Motion:
         self._low = np.array(spec.q_min) + MARGIN
         self._high = np.array(spec.q_max) - MARGIN
         self._dq_max, self._ddq_max = np.array(spec.dq_max), np.array(spec.ddq_max)
-        self._tops = {
-            mode: [(SPEED * dq, share * dq, ddq) for dq, ddq in zip(spec.dq_max, spec.ddq_max, strict=True)]
-            for mode, share in AT_ONCE.items()
-        }
+        self._tops = [(SPEED * v, AT_ONCE * v, a) for v, a in zip(spec.dq_max, spec.ddq_max, strict=True)]
+        self._fastest_joints = [SPEED * v for v in spec.dq_max]
         self.stand(np.array(spec.q_home))
 
     @property
@@ -148,25 +146,26 @@ class Motion:
             if self._turning:
                 quat_wxyz = quat_multiply(quat_from_rotvec(fraction * self._turn), quat_wxyz)
             self._pose = Pose(self._start.position + fraction * self._way, quat_wxyz)
-            return self._follow(mode, self._pose, dt, dt * self._fastest)
+            tops = self._fastest_joints
+            return self._kinematics.follow(self._wanted, self._pose, dt, fastest=tops, most_m=dt * self._fastest)
         if mode is CommandMode.TWIST:
             here = self._kinematics.pose(self._wanted)
             turned = quat_multiply(quat_from_rotvec(usable * target[3:]), here.quat_wxyz)
             wanted = Pose(here.position + usable * target[:3], turned)
-            return self._follow(mode, wanted, dt)
+            return self._follow(wanted, dt)
         if self._speed is not None:
             return self._at_speed(self._speed, np.clip(target, -self._dq_max, self._dq_max), usable, dt)
         wanted = self._start_q + fraction * (target - self._start_q)
         reach = dt * self._dq_max
         return np.clip(np.clip(wanted, self._wanted - reach, self._wanted + reach), self._low, self._high)
 
-    def _follow(self, mode: CommandMode, pose: Pose, dt: float, most_m: float = math.inf) -> Vector:
-        """Return where the joints are after a step to a tool pose."""
-        size, tops = self._wanted.size, self._tops[mode]
+    def _follow(self, pose: Pose, dt: float) -> Vector:
+        """Return where the joints are after a step to a tool pose, at speeds that are taken up gradually."""
+        size = self._wanted.size
         before = ((self._recent[:size] - self._recent[size : 2 * size]) / dt).tolist()
-        fastest = [min(top, max(free, v + a * dt)) for v, (top, free, a) in zip(before, tops, strict=True)]
-        slowest = [-min(top, max(free, a * dt - v)) for v, (top, free, a) in zip(before, tops, strict=True)]
-        return self._kinematics.follow(self._wanted, pose, dt, slowest=slowest, fastest=fastest, most_m=most_m)
+        fastest = [min(top, max(free, v + a * dt)) for v, (top, free, a) in zip(before, self._tops, strict=True)]
+        slowest = [-min(top, max(free, a * dt - v)) for v, (top, free, a) in zip(before, self._tops, strict=True)]
+        return self._kinematics.follow(self._wanted, pose, dt, slowest=slowest, fastest=fastest)
 
 
 _NOWHERE = Pose(np.zeros(3), np.array([1.0, 0.0, 0.0, 0.0]))
