@@ -1,4 +1,4 @@
-"""Measure: `robolearn bench env|backdrop|formats|replay|sac|tasks|sb3|learn|bridge|faults|signals`; the last line is one JSON object."""
+"""Measure: `robolearn bench env`, or what else `BENCHMARKS` names; the last line is one JSON object."""
 
 import importlib
 import json

@@ -57,6 +57,6 @@ def act_for(
 
 def _envs(cfg: ActorConfig, env: TaskConfig, closing: Callable[[Any], Any]) -> VectorEnv:
     if not cfg.remote:
-        return closing(make_vector_env(env, cfg.envs, processes=False))
+        return closing(make_vector_env(env, 1, processes=False))
     client = closing(BridgeClient(cfg.client))
-    return closing(vectorised(with_human(make_remote_env(env, client), cfg.human, closing)))
+    return closing(vectorised(with_human(make_remote_env(env, client, cfg.pause_s), cfg.human, closing)))

@@ -21,21 +21,19 @@ class ActorConfig:
     pace: PaceConfig = field(default_factory=PaceConfig)
     change: list[str] = field(default_factory=list[str])
     """Keys of the run's config that are to be otherwise here."""
-    envs: int = 1
-    """Simulated envs stepped side by side."""
     remote: bool = False
     """Act with the arms and cameras behind the robot server that `client` names, instead of simulated ones."""
     client: ClientConfig = field(default_factory=lambda: ClientConfig(name="actor"))
     human: Any = None
     """How a person may take over on a robot: `spacemouse` or `keyboard`; None for not at all."""
+    pause_s: float = 5.0
+    """Which a person has to set the scene of a robot up, before each episode; a twin does that by itself."""
     threads: int = 1
     """Of torch."""
 
     def __post_init__(self) -> None:
-        if min(self.envs, self.threads) < 1:
-            raise ConfigError("actor", expected="counts of at least 1", got=self)
-        if self.remote and self.envs > 1:
-            raise ConfigError("envs", expected="1 with a robot", got=self.envs)
+        if self.threads < 1:
+            raise ConfigError("threads", expected="1 or more", got=self.threads)
         if self.human is not None and not self.remote:
             raise ConfigError("human", expected="remote=true", got="simulated envs, in which time does not wait")
         if not 1 <= len(self.name) <= 64 or "/" in self.name:

@@ -35,7 +35,7 @@ def deploy_run(cfg: DeployConfig, on_episode: Callable[[EpisodeEnd], None]) -> d
     bundle = checkpoint.load_bundle(run.policy)
     with closing_all() as closing:
         client = closing(BridgeClient(cfg.client))
-        env = closing(make_remote_env(trained.env, client))
+        env = closing(make_remote_env(trained.env, client, cfg.pause_s))
         env = with_human(env, cfg.human, closing)
         bundle.spec.require_same(env.get_wrapper_attr("env_spec"), f"policy of {run.path}")
         agent = make_agent(trained.agent, bundle.spec, trained.seed)

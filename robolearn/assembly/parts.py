@@ -17,6 +17,7 @@ from robolearn.envs.config import TaskConfig
 from robolearn.envs.remote import remote_env
 from robolearn.envs.wrappers.intervention import InterventionWrapper
 from robolearn.hardware.bridge.client import BridgeClient, RemoteRobot
+from robolearn.hardware.bridge.hand import HandScene
 from robolearn.hardware.bridge.scene import RemoteScene
 from robolearn.hardware.cameras.client import RemoteCamera
 from robolearn.hardware.human.keyboard import Keyboard, KeyboardConfig
@@ -85,18 +86,23 @@ def with_human(
     return InterventionWrapper(env, source)
 
 
-def make_remote_env(cfg: TaskConfig, client: BridgeClient) -> gym.Env[Obs, Action]:
+def make_remote_env(cfg: TaskConfig, client: BridgeClient, pause_s: float) -> gym.Env[Obs, Action]:
     """Build the env of a task over the arms and cameras behind a bridge, with the wrappers that the task has in simulation.
 
+    Args:
+        cfg: The task; of a robot that is no twin, a person sets it up and judges it.
+        client: Connected.
+        pause_s: Which they have for it.
+
     Raises:
-        ConfigError: If the server lacks a camera, or is no twin.
+        ConfigError: If the server lacks a camera.
     """
     cameras = {name: RemoteCamera.of(client, name) for name in (() if cfg.observation == "state" else cfg.cameras)}
     return remote_env(
         cfg,
         {name: RemoteRobot(client, name) for name in client.welcome.arms},
         cameras,
-        RemoteScene(client),
+        RemoteScene(client) if client.welcome.has_scene else HandScene(pause_s),
         WallClock(1.0 / cfg.rate_hz),
         align=client.cfg.align,
     )

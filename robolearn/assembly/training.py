@@ -23,7 +23,7 @@ from robolearn.replay import Replay
 from robolearn.run.config import LearnerConfig, TrainConfig
 from robolearn.run.directory import RunDirectory, write_json
 from robolearn.run.finish import finish
-from robolearn.run.inbox import COLUMNS, Inbox, complete_mirror
+from robolearn.run.inbox import ACTORS, COLUMNS, Inbox, complete_mirror
 from robolearn.run.rollout import Collector, Rollout, VectorEnv
 from robolearn.run.train import MIRRORED_STREAMS, Trainer, TrainParts
 
@@ -69,6 +69,7 @@ def make_trainer(
         extra |= COLUMNS
     if state is None:
         shutil.rmtree(run.replay, ignore_errors=True)
+        (run.path / ACTORS).unlink(missing_ok=True)
         replay = closing(Replay(spec, cfg.capacity, extra=extra, directory=run.replay))
     else:
         replay = closing(Replay.open(run.replay, spec, cfg.capacity, extra=extra))
@@ -104,9 +105,7 @@ def _collector(
     if isinstance(cfg, LearnerConfig):
         if mirror is not None:
             complete_mirror(replay, mirror, MIRRORED_STREAMS)
-        return closing(
-            Inbox(cfg.listen, run.config.read_text(), spec, replay, agent.policy_state, run.path / "actors.json")
-        )
+        return closing(Inbox(cfg.listen, run.config.read_text(), spec, replay, agent.policy_state, run.path / ACTORS))
     envs = closing(make_vector_env(cfg.env, cfg.envs, processes=cfg.processes))
     return exploring(envs, agent, cfg.seed)
 

@@ -1,6 +1,6 @@
-"""An actor on a twin and its learner, in processes of their own, either of which is killed again and again; and what acting costs learning.
+"""A learner and its actors, in processes of their own, which are killed again and again.
 
-After all of it the learner must have stored exactly what the actor's log says, and have gone on learning.
+After all of it the learner must have stored exactly what the actors' logs say, and have gone on learning.
 """
 
 import json
@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,18 +19,19 @@ import numpy as np
 
 from robolearn import checkpoint
 from robolearn.bench.deploy import addresses
-from robolearn.bench.processes import VERBS, Process
+from robolearn.bench.processes import BINDS, VERBS, Process
 from robolearn.core.errors import RobolearnError
 from robolearn.core.specs import ArraySpec
 from robolearn.core.types import INTENDED, Step
 from robolearn.replay import Replay
-from robolearn.run.inbox import COLUMNS, NUMBER
+from robolearn.run.inbox import ACTORS, COLUMNS, NUMBER
 from robolearn.run.steplog import StepLog
 from robolearn.wire.training import decode_step
 
 TASK = ("env=reach", "env.max_steps=30")
-LEARNER = (
-    "mirror=false",
+LEARNER = "learner"
+LEARNING = (
+    "mirror=true",
     "demos.count=2",
     "threads=1",
     "log_every=10",
@@ -42,33 +44,39 @@ LEARNER = (
     "agent.warmup_steps=20",
     "agent.updates_per_step=1",
 )
-BINDS = ("server.commands=tcp://127.0.0.1:*", "server.states=tcp://127.0.0.1:*")
 PATIENCE_S = 120.0
 STEPS_BETWEEN = (5, 40)
 """Steps that the actor gets done between two kills."""
 STEP_BYTES = 25_000
 """Of a step in the log, most of them pictures."""
+PLAIN = (
+    "is_first",
+    "is_last",
+    "is_terminal",
+    "is_truncated",
+    "intervened",
+    "success",
+    "source",
+    "policy_version",
+    "stamp_ns",
+)
+"""Fields of a step that are one value each."""
 
 
-class Pair:
-    """A learner and an actor, which can be killed and started again.
+class Split:
+    """A learner and its actors, which can be killed and started again.
 
     Args:
         root: Folder for everything.
         learner: Words for `robolearn learner`.
-        actor: Words for `robolearn actor`.
+        actors: Words for `robolearn actor`, by name.
     """
 
-    def __init__(self, root: Path, learner: tuple[str, ...], actor: tuple[str, ...]) -> None:
-        self.run, self.log = root / "runs" / "split", root / "actors" / "left" / "steps.log"
-        self._root, self._words = root, {"learner": learner, "actor": actor}
-        where = [
-            f"{name}=tcp://127.0.0.1:{port}" for name, port in zip(("steps", "weights"), _free_ports(), strict=True)
-        ]
-        self._where = {
-            "learner": [f"listen.{word}" for word in where],
-            "actor": [f"learner.{word}" for word in where],
-        }
+    def __init__(self, root: Path, learner: tuple[str, ...], actors: Mapping[str, tuple[str, ...]]) -> None:
+        self.run = root / "runs" / "split"
+        self._root, self._learner, self._actors = root, learner, actors
+        names = ("steps", "weights")
+        self._where = [f"{name}=tcp://127.0.0.1:{port}" for name, port in zip(names, _free_ports(), strict=True)]
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Self:
@@ -80,19 +88,28 @@ class Pair:
         for who in self.processes:
             self.kill(who)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return who there is: the learner, then its actors."""
+        return LEARNER, *self._actors
+
     def start(self, who: str) -> int:
         """Start one of them, and return its process; a learner that has left a checkpoint goes on from there."""
-        words = ["name=left", f"root={self._root / 'actors'}"]
-        if who == "learner":
+        if who == LEARNER:
             begun = any(self.run.glob("checkpoints/*/DONE"))
-            words = [f"resume={self.run}"] if begun else [f"root={self.run.parent}", "name=split"]
-            words += [] if begun else self._words["learner"]
+            fresh = (f"root={self.run.parent}", "name=split", *self._learner)
+            words = (LEARNER, *((f"resume={self.run}",) if begun else fresh), *(f"listen.{w}" for w in self._where))
         else:
-            words += self._words["actor"]
+            folder = self._root / "actors"
+            where = (f"learner.{word}" for word in self._where)
+            words = ("actor", f"name={who}", f"root={folder}", *self._actors[who], *where)
         with (self._root / f"{who}.txt").open("ab") as output:
-            command = [sys.executable, *VERBS, who, *words, *self._where[who]]
-            self.processes[who] = subprocess.Popen(command, stdout=output, stderr=output)
+            self.processes[who] = subprocess.Popen([sys.executable, *VERBS, *words], stdout=output, stderr=output)
         return self.processes[who].pid
+
+    def log_of(self, actor: str) -> Path:
+        """Return where an actor keeps its steps."""
+        return self._root / "actors" / actor / "steps.log"
 
     def kill(self, who: str) -> None:
         """Kill one of them, if it is still there, and wait until it has gone."""
@@ -101,28 +118,28 @@ class Pair:
             process.send_signal(signal.SIGKILL)
         process.wait()
 
-    def wait_for_log(self, size: int) -> None:
-        """Wait until the actor's log has so many bytes.
+    def wait_for_log(self, actor: str, size: int) -> None:
+        """Wait until an actor's log has so many bytes.
 
         Raises:
             RobolearnError: If that takes too long, or one of them has ended.
         """
-        deadline = time.monotonic() + PATIENCE_S
-        while not self.log.is_file() or self.log.stat().st_size < size:
+        deadline, log = time.monotonic() + PATIENCE_S, self.log_of(actor)
+        while not log.is_file() or log.stat().st_size < size:
             ended = [who for who, process in self.processes.items() if process.poll() is not None]
             if ended or time.monotonic() > deadline:
                 raise RobolearnError(
-                    "actor and learner", expected=f"{size} bytes of log", got=f"ended: {ended}", fix=self.said()
+                    "actors and learner", expected=f"{size} bytes of log", got=f"ended: {ended}", fix=self.said()
                 )
             time.sleep(0.01)
 
     def wait(self) -> None:
-        """Wait until the learner has finished, and then the actor.
+        """Wait until the learner has finished, and then the actors.
 
         Raises:
             RobolearnError: If that takes too long, or one of them fails.
         """
-        for who in ("learner", "actor"):
+        for who in self.names:
             try:
                 status = self.processes[who].wait(PATIENCE_S)
             except subprocess.TimeoutExpired:
@@ -138,35 +155,42 @@ class Pair:
         """Return what one of them has said."""
         return (self._root / f"{who}.txt").read_text().strip()
 
-    def logged(self) -> list[Step]:
-        """Return the steps in the actor's log."""
-        with StepLog(self.log) as log:
-            return [decode_step(log[number])[0] for number in range(len(log))]
+    def summary(self, actor: str) -> dict[str, float]:
+        """Return what an actor has said of itself in the end."""
+        return json.loads(self.said_by(actor).splitlines()[-1])
 
-    def stored(self) -> list[Step]:
-        """Return the steps in the learner's replay."""
+    def logged(self, actor: str) -> list[Step]:
+        """Return the steps in an actor's log."""
+        with StepLog(self.log_of(actor)) as log:
+            return [decode_step(log[number]) for number in range(len(log))]
+
+    def stored(self, actor: str) -> list[Step]:
+        """Return the steps of an actor in the learner's replay."""
+        known = json.loads((self.run / ACTORS).read_text())
+        stream = next(entry["stream"] for key, entry in known.items() if key.startswith(f"{actor}/"))
         spec = checkpoint.load_bundle(self.run / "policy").spec
         extra = {INTENDED: ArraySpec((spec.action.size,), "float32"), **COLUMNS}
         replay = Replay.open(self.run / "replay", spec, 100_000, extra=extra)
-        steps = list(replay.of_stream(0))
+        steps = list(replay.of_stream(stream))
         replay.close()
         return steps
+
+    def exactly_once(self, actor: str) -> bool:
+        """Return whether replay holds an actor's log, less what the learner has not confirmed: nothing lost, twice or changed."""
+        stored, logged = self.stored(actor), self.logged(actor)
+        confirmed = len(logged) - int(self.summary(actor)["unsafe"])
+        numbered = [int(step.extra[NUMBER]) for step in stored] == list(range(len(stored)))
+        return numbered and confirmed <= len(stored) <= len(logged) and all(map(same_step, stored, logged))
 
     def result(self) -> dict[str, float]:
         """Return result.json of the learner."""
         return json.loads((self.run / "result.json").read_text())
 
 
-def exactly_once(stored: list[Step], logged: list[Step]) -> bool:
-    """Return whether what is stored is the log's beginning: nothing lost, nothing twice, nothing changed."""
-    numbered = [int(step.extra[NUMBER]) for step in stored] == list(range(len(stored)))
-    return numbered and len(logged) >= len(stored) and all(map(_same, stored, logged))
-
-
-def _same(step: Step, other: Step) -> bool:
-    flags = ("is_first", "is_last", "is_terminal", "is_truncated", "success", "source", "policy_version")
+def same_step(step: Step, other: Step) -> bool:
+    """Return whether two steps say the same, their numbers apart."""
     return (
-        all(getattr(step, name) == getattr(other, name) for name in flags)
+        all(getattr(step, name) == getattr(other, name) for name in PLAIN)
         and dict(step.rewards) == dict(other.rewards)
         and np.array_equal(step.action, other.action)
         and all(np.array_equal(step.obs[key], other.obs[key]) for key in step.obs)
@@ -174,44 +198,65 @@ def _same(step: Step, other: Step) -> bool:
 
 
 def bench_actors(kills: int = 20, seed: int = 0) -> dict[str, object]:
-    """Kill a learner or its actor at so many random moments.
+    """Kill a learner or one of its two actors, one on a twin and one in simulation, at so many random moments.
 
     Returns:
-        `kills`; `logged` and `stored` steps, `exactly_once`; `updates`; `policies`: how many versions of the policy have acted; `seconds`.
+        `kills`, by who; by actor `logged`, `stored` and `unsafe` steps, `exactly_once` and `policies`: how many versions of the policy have acted;
+        `env_steps` and `updates` of the learner; `seconds`; and `passed`: whether all of it arrived exactly once, and training went on to its end.
     """
-    rng = np.random.default_rng(seed)
-    begun = time.monotonic()
+    rng, begun = np.random.default_rng(seed), time.monotonic()
     most = kills * STEPS_BETWEEN[1] + 100
     with (
         tempfile.TemporaryDirectory(prefix="robolearn-actors-") as folder,
         Process((*VERBS, "robot_server", "robot=twin", *TASK, *BINDS)) as twin,
-        Pair(Path(folder), (*TASK, *LEARNER, f"max_env_steps={most}"), ("remote=true", *addresses(twin))) as pair,
+        Split(
+            Path(folder),
+            (*TASK, *LEARNING, f"max_env_steps={most}"),
+            {"left": ("remote=true", *addresses(twin)), "right": ("pace.ahead_steps=20",)},
+        ) as split,
     ):
-        _kill_often(pair, kills, rng)
-        pair.wait()
-        stored, logged, result = pair.stored(), pair.logged(), pair.result()
+        killed = _kill_often(split, kills, rng)
+        split.wait()
+        result = split.result()
+        actors = {name: _of_actor(split, name) for name in split.names[1:]}
     return {
-        "kills": kills,
-        "logged": len(logged),
-        "stored": len(stored),
-        "exactly_once": exactly_once(stored, logged),
+        "kills": killed,
+        **actors,
+        "env_steps": result["env_steps"],
         "updates": result["updates"],
-        "policies": len({step.policy_version for step in stored}),
         "seconds": time.monotonic() - begun,
+        "passed": all(actor["exactly_once"] for actor in actors.values()) and result["env_steps"] >= most,
     }
 
 
-def _kill_often(pair: Pair, kills: int, rng: np.random.Generator) -> None:
-    for who in ("learner", "actor"):
-        pair.start(who)
-    pair.wait_for_log(1)
+def _of_actor(split: Split, name: str) -> dict[str, float | bool]:
+    stored = split.stored(name)
+    return {
+        "logged": len(split.logged(name)),
+        "stored": len(stored),
+        "unsafe": split.summary(name)["unsafe"],
+        "exactly_once": split.exactly_once(name),
+        "policies": len({step.policy_version for step in stored}),
+    }
+
+
+def _kill_often(split: Split, kills: int, rng: np.random.Generator) -> dict[str, int]:
+    """Kill one after the other; return how often each."""
+    for who in split.names:
+        split.start(who)
+    for actor in split.names[1:]:
+        split.wait_for_log(actor, 1)
+    killed = dict.fromkeys(split.names, 0)
     for _ in range(kills):
-        size = pair.log.stat().st_size
-        pair.wait_for_log(size + STEP_BYTES * int(rng.integers(*STEPS_BETWEEN)))
+        actor = split.names[1 + int(rng.integers(2))]
+        size = split.log_of(actor).stat().st_size
+        split.wait_for_log(actor, size + STEP_BYTES * int(rng.integers(*STEPS_BETWEEN)))
         time.sleep(float(rng.uniform(0.0, 0.2)))
-        who = ("learner", "actor")[int(rng.integers(2))]
-        pair.kill(who)
-        pair.start(who)
+        who = split.names[int(rng.integers(3))]
+        split.kill(who)
+        split.start(who)
+        killed[who] += 1
+    return killed
 
 
 def _free_ports() -> tuple[int, int]:

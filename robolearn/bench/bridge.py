@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robolearn.bench import host
-from robolearn.bench.processes import VERBS, Process
+from robolearn.bench.processes import BINDS, VERBS, Process
 from robolearn.core.clock import WallClock
 from robolearn.core.errors import CommandTimeoutError
 from robolearn.core.robot import CommandMode, RobotCommand
@@ -36,7 +36,6 @@ OBSERVATIONS = 60
 ANSWER_S = 2.0
 QUESTION = b"x" * 200
 """About as long as a command."""
-BINDS = ("server.commands=tcp://127.0.0.1:*", "server.states=tcp://127.0.0.1:*")
 
 
 @dataclass(slots=True)

@@ -9,15 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from robolearn.bench.config import BenchConfig
-from robolearn.bench.processes import VERBS, Process
+from robolearn.bench.processes import BINDS, VERBS, Process
 from robolearn.core.errors import RobolearnError
 
 EPISODES = 100
-BINDS = ("server.commands=tcp://127.0.0.1:*", "server.states=tcp://127.0.0.1:*")
 
 
 def bench_deploy(cfg: BenchConfig) -> dict[str, object]:
-    """Evaluate the policy of the main job in simulation and deploy it on the twin, `EPISODES` episodes each, on the same seeds.
+    """Evaluate the policy of the main job in simulation and deploy it on the twin, `EPISODES` episodes each.
 
     Returns:
         `in_process` and `deployed`: success and its Wilson interval, and of the second also its timing; `agree`: whether the success deployed lies

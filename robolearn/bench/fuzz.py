@@ -8,23 +8,26 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
+import zmq
+from msgspec.structs import replace
 
-from robolearn.bench.bridge import BINDS
-from robolearn.bench.processes import VERBS, Process
-from robolearn.core.errors import WireError
-from robolearn.core.robot import CommandMode
+from robolearn.bench.processes import BINDS, VERBS, Process
+from robolearn.core.errors import RobolearnError, WireError
+from robolearn.core.robot import CommandMode, RobotCommand
 from robolearn.core.specs import ActionKind, ActionPart, ActionSpec, ArraySpec, EnvSpec
 from robolearn.core.types import Source, Step
-from robolearn.hardware.bridge.client import BridgeClient, ClientConfig
+from robolearn.hardware.bridge.client import BridgeClient, ClientConfig, RemoteRobot
+from robolearn.hardware.cameras.client import RemoteCamera, RemoteCameraConfig
 from robolearn.replay import Replay
-from robolearn.run.inbox import COLUMNS, Inbox, InboxConfig
+from robolearn.run.inbox import ACTORS, COLUMNS, NUMBER, Inbox, InboxConfig
 from robolearn.run.link import LinkConfig, inquire
-from robolearn.wire.codec import Decoder, encode, pack
+from robolearn.wire.codec import MAX_ARRAYS, Decoder, encode, pack
 from robolearn.wire.messages import (
     PROTOCOL,
     Acquire,
@@ -43,7 +46,7 @@ from robolearn.wire.messages import (
     Stop,
 )
 from robolearn.wire.sockets import Sockets, bound_to, sent, take_newest, wait_for_any
-from robolearn.wire.training import TRAINING, Deliver, Inquire, Join, Weights, encode_step
+from robolearn.wire.training import TRAINING, Deliver, Inquire, Join, Weights, encode_step, fingerprint
 
 ARM = "arm"
 ANY = "tcp://127.0.0.1:*"
@@ -54,6 +57,9 @@ CALM = 1e-6
 WIRES = 500
 """Connections that do not even speak ZeroMQ, to each port."""
 LONGEST = 300
+JOIN_EVERY = 100
+SOCKETS = 6
+"""That hear: commands, states, steps (of strangers, and of an actor), weights, pictures."""
 SPEC = EnvSpec(
     obs={"proprio/arm.q": ArraySpec((3,), "float32")},
     action=ActionSpec(parts=(ActionPart(arm=ARM, kind=ActionKind.JOINT_DELTA, size=3),)),
@@ -98,55 +104,63 @@ class Mutator:
         return self._good[int(self._rng.integers(len(self._good)))]
 
 
-def bench_fuzz(messages: int = 50_000) -> dict[str, object]:
+def bench_fuzz(messages: int = 200_000) -> dict[str, object]:
     """Send so much nonsense to each of the sockets that hear, and have as much read by clients.
 
     Returns:
-        `messages`: all of it; by socket, of a robot server, a camera server and a learner, of their clients, `refused` (how many were named as
-        nonsense), and for servers `alive` (they still answer), `moved` (rad) and `stored` (steps of nobody). `passed`: whether nothing crashed, hung or moved.
+        `messages`: all of it. Of a robot server whose arm somebody holds, `alive` (it still answers), `moved` (rad), `refused`, `late_ticks`; of a
+        learner, from strangers `stored` (steps of nobody), and from an actor that has joined, whose steps are damaged, `alive`; of the publishers of states,
+        weights and pictures, which hear subscriptions, `alive`; of `clients`, by what they read, how many messages were refused by name.
+        `passed`: whether nothing crashed, hung or moved.
     """
     rng = np.random.default_rng(0)
     robot, learner = _fuzz_robot(messages, rng), _fuzz_learner(messages, rng)
-    clients = _fuzz_clients(messages, rng)
-    passed = robot["alive"] and robot["moved"] < CALM and learner["alive"] and learner["stored"] == 0
-    total = 2 * messages + len(clients) * messages
-    return {"messages": total, "robot": robot, "learner": learner, "clients": clients, "passed": passed}
+    camera, clients = _fuzz_camera(messages, rng), _fuzz_clients(messages, rng)
+    alive = bool(robot["alive"] and learner["alive"] and camera["alive"])
+    passed = alive and robot["moved"] < CALM and learner["stored"] == 0 and min(clients.values()) > messages // 10
+    found = {"robot": robot, "learner": learner, "camera": camera, "clients": clients}
+    return {"messages": (SOCKETS + len(clients)) * messages, **found, "passed": passed}
 
 
 def _fuzz_robot(messages: int, rng: np.random.Generator) -> dict[str, float]:
     with Process((*VERBS, "robot_server", "robot=mock", *BINDS)) as server:
         commands, states = server.address.split()
-        client = BridgeClient(ClientConfig(commands=commands, states=states, name="listener"))
-        before = client.wait_for_states().arms[ARM].q
-        _flood(commands, Mutator(_requests(client.welcome.session), rng), messages)
-        for endpoint in (commands, states):
-            _plug_in(endpoint, rng)
-        client.hello()
-        time.sleep(0.5)
-        after = client.wait_for_states()
-        client.close()
+        client = BridgeClient(ClientConfig(commands=commands, states=states, name="holder"))
+        with closing(client), RemoteRobot(client, ARM) as robot:
+            before = client.wait_for_states().arms[ARM].q
+            good = robot.message(RobotCommand(mode=CommandMode.JOINT_VELOCITY, target=np.ones(7), seq=1))
+            _flood(commands, Mutator(_requests(client.welcome.session, good), rng), messages)
+            _subscribe(states, messages, rng)
+            for endpoint in (commands, states):
+                _plug_in(endpoint, rng)
+            alive = _answers(client.hello)
+            time.sleep(0.5)
+            after = client.wait_for_states()
     moved = float(np.abs(np.subtract(after.arms[ARM].q, before)).max())
     refused = after.damaged + sum(after.arms[ARM].rejected.values())
-    return {"alive": True, "moved": moved, "refused": refused, "late_ticks": after.missed}
+    return {"alive": alive, "moved": moved, "refused": refused, "late_ticks": after.missed}
 
 
 def _fuzz_learner(messages: int, rng: np.random.Generator) -> dict[str, float]:
-    with tempfile.TemporaryDirectory(prefix="robolearn-fuzz-") as folder, _learner(Path(folder)) as (replay, endpoints):
-        steps, weights = endpoints
-        _flood(steps, Mutator(_deliveries(), rng), messages)
-        for endpoint in endpoints:
+    with tempfile.TemporaryDirectory(prefix="robolearn-fuzz-") as folder, _learner(Path(folder)) as (inbox, replay):
+        steps, weights = inbox.endpoints
+        _flood(steps, Mutator(_deliveries("none", 1), rng), messages)
+        stored = len(replay)
+        _flood(steps, Mutator([_step()], rng), messages, partial(_said_before, inbox.session, replay))
+        _subscribe(weights, messages, rng)
+        for endpoint in inbox.endpoints:
             _plug_in(endpoint, rng)
         end = time.monotonic() + ANSWER_S
         answer = inquire(LinkConfig(steps=steps, weights=weights), lambda: time.monotonic() > end)
-        return {"alive": answer == CONFIG, "stored": len(replay)}
+        return {"alive": answer == CONFIG, "stored": stored, "stored_of_actor": len(replay) - stored}
 
 
 @contextmanager
-def _learner(folder: Path) -> Iterator[tuple[Replay, tuple[str, str]]]:
-    """Yield a replay, and the addresses of the inbox that fills it all the time."""
+def _learner(folder: Path) -> Iterator[tuple[Inbox, Replay]]:
+    """Yield the inbox of a learner, and the replay that it fills all the time."""
     replay = Replay(SPEC, 1_000, extra=COLUMNS, directory=folder / "replay")
     weights = {"w": np.zeros(3, np.float32)}
-    inbox = Inbox(InboxConfig(steps=ANY, weights=ANY), CONFIG, SPEC, replay, lambda: weights, folder / "actors.json")
+    inbox = Inbox(InboxConfig(steps=ANY, weights=ANY), CONFIG, SPEC, replay, lambda: weights, folder / ACTORS)
     ended = threading.Event()
 
     def work() -> None:
@@ -157,7 +171,7 @@ def _learner(folder: Path) -> Iterator[tuple[Replay, tuple[str, str]]]:
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     try:
-        yield replay, inbox.endpoints
+        yield inbox, replay
     finally:
         ended.set()
         thread.join()
@@ -165,12 +179,36 @@ def _learner(folder: Path) -> Iterator[tuple[Replay, tuple[str, str]]]:
         replay.close()
 
 
+def _fuzz_camera(messages: int, rng: np.random.Generator) -> dict[str, float]:
+    words = (
+        "camera=synthetic",
+        "camera.name=front",
+        "camera.height=48",
+        "camera.width=64",
+        "server.endpoint=tcp://127.0.0.1:*",
+    )
+    with Process((*VERBS, "camera_server", *words)) as server:
+        _subscribe(server.address, messages, rng)
+        _plug_in(server.address, rng)
+        cfg = RemoteCameraConfig(name="front", endpoint=server.address, height=48, width=64, tolerate=["slow"])
+        with RemoteCamera(cfg) as camera:
+            return {"alive": _answers(lambda: camera.latest(1.0))}
+
+
+def _answers(ask: Callable[[], object]) -> bool:
+    try:
+        ask()
+    except RobolearnError:
+        return False
+    return True
+
+
 def _fuzz_clients(messages: int, rng: np.random.Generator) -> dict[str, float]:
     """Return how many messages each reader of ours refused."""
-    picture = FrameInfo(camera="front", seq=1, stamp_ns=1, sent_ns=1, clock_id="monotonic", rate_hz=30.0, faults=[])
+    picture = FrameInfo(camera="front", seq=1, stamp_ns=1, clock_id="monotonic", faults=[])
     states = States(session=1, seq=1, clock_id="monotonic", arms={}, episode=0, success=False, missed=0, damaged=0)
     readers: dict[str, tuple[bytes, Callable[[memoryview], object]]] = {
-        "answers": (encode(Pong(id=1, now_ns=1, clock_id="monotonic")), Decoder(FromServer, "answer")),
+        "answers": (encode(Pong(id=1, now_ns=1, session=1)), Decoder(FromServer, "answer")),
         "states": (encode(states), Decoder(States, "states")),
         "pictures": (
             pack(picture, {"pixels": np.zeros((4, 4, 3), np.uint8)}),
@@ -185,52 +223,43 @@ def _fuzz_clients(messages: int, rng: np.random.Generator) -> dict[str, float]:
 
 
 def _refused(mutate: Mutator, read: Callable[[memoryview], object], messages: int) -> float:
-    """Publish nonsense one by one, and have it read; return how much of it was refused."""
-    refused = 0
+    """Publish nonsense one by one until so much of it was read; return how much of that was refused."""
+    refused = seen = 0
     with Sockets() as sockets:
         tell = sockets.publish(ANY)
         listen = sockets.newest(bound_to(tell))
-        for _ in range(messages):
+        while seen < messages:
             sent(tell, mutate())
             wait_for_any([listen], 0.01)
             heard = take_newest(listen)
+            if heard is None:
+                continue
+            seen += 1
             try:
-                if heard is not None:
-                    read(heard)
+                read(heard)
             except WireError:
                 refused += 1
     return float(refused)
 
 
-def _requests(session: int) -> list[bytes]:
-    """Return one of everything that a client of a robot server may say, with a session that is right and a lease that is not."""
-    command = Command(
-        session=session,
-        arm=ARM,
-        lease=1,
-        seq=1,
-        sent_ns=time.monotonic_ns(),
-        deadline_s=60.0,
-        mode=CommandMode.JOINT_VELOCITY,
-        target=[1.0] * 7,
-        valid_for_s=60.0,
-    )
+def _requests(session: int, command: Command) -> list[bytes]:
+    """Return one of everything that a client of a robot server may say, with a session and a lease that are right, but somebody else's."""
+    lease = command.lease
     said: list[Message] = [
         Hello(id=1, protocol=PROTOCOL, client="fuzz"),
         Ping(id=2),
-        Release(id=3, session=session, arm=ARM, lease=1),
-        Reset(id=4, session=session, arm=ARM, lease=1, q=[0.5] * 7),
-        ClearFaults(id=5, session=session, arm=ARM, lease=1),
+        Release(id=3, session=session, arm=ARM, lease=lease),
+        Reset(id=4, session=session, arm=ARM, lease=lease, q=[0.5] * 7),
+        ClearFaults(id=5, session=session, arm=ARM, lease=lease),
         Stop(id=6, arm=ARM),
         Begin(id=7, session=session, seed=1),
-        Acquire(id=8, session=session ^ 1, arm=ARM),
-        command,
+        Acquire(id=8, session=session, arm=ARM),
+        replace(command, deadline_s=60.0, valid_for_s=60.0),
     ]
     return [encode(message) for message in said]
 
 
-def _deliveries() -> list[bytes]:
-    """Return one of everything that an actor may say."""
+def _step() -> bytes:
     step = Step(
         obs={"proprio/arm.q": np.zeros(3, np.float32)},
         action=np.zeros(3, np.float32),
@@ -239,19 +268,54 @@ def _deliveries() -> list[bytes]:
         success=False,
         source=Source.ONLINE,
     )
-    join = Join(version=TRAINING, actor="fuzz", log="log", config="none", spec=SPEC)
-    said: list[Message] = [Inquire(version=TRAINING), join, Deliver(session=1, first=0)]
-    return [*(encode(message) for message in said), encode_step(step, 0)]
+    return encode_step(step)
 
 
-def _flood(endpoint: str, mutate: Mutator, messages: int) -> None:
-    """Send nonsense, in one to three frames, as fast as it is taken."""
+def _deliveries(config: str, session: int) -> list[bytes]:
+    """Return one of everything that an actor may say."""
+    join = Join(version=TRAINING, actor="fuzz", log="log", config=config, spec=SPEC)
+    said: list[Message] = [Inquire(version=TRAINING), join, Deliver(session=session, first=0)]
+    return [*(encode(message) for message in said), _step()]
+
+
+def _said_before(session: int, replay: Replay, number: int) -> list[bytes]:
+    """Return what an actor says in front of steps that are damaged: that it joins, now and then, or that the next ones follow."""
+    if number % JOIN_EVERY == 0:
+        return _deliveries(fingerprint(CONFIG), session)[1:2]
+    newest = replay.newest(range(1))
+    return [encode(Deliver(session=session, first=0 if newest is None else 1 + int(newest.extra[NUMBER])))]
+
+
+def _flood(endpoint: str, mutate: Mutator, messages: int, front: Callable[[int], list[bytes]] = lambda _: []) -> None:
+    """Send nonsense, in one to three frames, as fast as it is taken.
+
+    Args:
+        endpoint: Of whoever hears it.
+        mutate: Makes it.
+        messages: How many.
+        front: Gives what goes before the nonsense of a message, as it is.
+
+    Raises:
+        RobolearnError: If nobody takes any more.
+    """
     with Sockets() as sockets:
-        ask = sockets.ask(endpoint)
+        ask = sockets.ask(endpoint, MAX_ARRAYS)
         for number in range(messages):
-            frames = [mutate() for _ in range(1 + number % 7 // 5)]
+            frames = [*front(number), *(mutate() for _ in range(1 + number % 3))]
+            end = time.monotonic() + ANSWER_S
             while not sent(ask, *frames):
+                if time.monotonic() > end:
+                    raise RobolearnError(endpoint, expected="somebody who hears", got=f"none after {number} messages")
                 time.sleep(1e-3)
+
+
+def _subscribe(endpoint: str, messages: int, rng: np.random.Generator) -> None:
+    """Send nonsense to a publisher, which hears subscriptions."""
+    with zmq.Context() as context, context.socket(zmq.XSUB) as socket:
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.connect(endpoint)
+        for _ in range(messages):
+            socket.send(rng.bytes(int(rng.integers(1, 30))))
 
 
 def _plug_in(endpoint: str, rng: np.random.Generator) -> None:

@@ -42,9 +42,7 @@ def ours(frames: dict[str, NDArray[np.uint8]]) -> list[bytes]:
     joints = np.array(list(JOINTS.values()), np.float32)
 
     def info(name: str) -> FrameInfo:
-        return FrameInfo(
-            camera=name, seq=0, stamp_ns=now_ns, sent_ns=now_ns, clock_id="monotonic", rate_hz=30.0, faults=[]
-        )
+        return FrameInfo(camera=name, seq=0, stamp_ns=now_ns, clock_id="monotonic", faults=[])
 
     return [pack(info(name), {"pixels": frame, "joints": joints}) for name, frame in frames.items()]
 

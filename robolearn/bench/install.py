@@ -6,14 +6,13 @@ import tempfile
 import venv
 from pathlib import Path
 
-from robolearn.bench.processes import VERBS, Process
+from robolearn.bench.processes import BINDS, VERBS, Process
 from robolearn.core.errors import RobolearnError
 from robolearn.hardware.bridge.client import BridgeClient, ClientConfig, RemoteRobot
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "mujoco", "h5py")
 """What nobody should have to install there."""
-BINDS = ("server.commands=tcp://127.0.0.1:*", "server.states=tcp://127.0.0.1:*")
 LOADED = "import sys; from robolearn.assembly import robot; import robolearn.hardware; print(sorted(set(sys.modules) & {names!r}))"
 
 

@@ -12,6 +12,8 @@ from typing import Self
 from robolearn.core.errors import RobolearnError
 
 VERBS = ("-m", "robolearn.cli.main")
+BINDS = ("server.commands=tcp://127.0.0.1:*", "server.states=tcp://127.0.0.1:*")
+"""Of a robot server: ports that are free."""
 FIRST_LINE_S = 60.0
 END_S = 10.0
 

@@ -40,10 +40,15 @@ FAULTS = {
     "reordered": "seq",
 }
 """What goes wrong, and what states, logs or the client then say."""
+SIGNALS = ("client_killed", "client_frozen", "server_killed", "server_frozen", "camera_frozen")
+PLAYS = {**dict.fromkeys(FAULTS, 2), **dict.fromkeys(SIGNALS, 10)}
+"""How often each is played: those that a signal brings about more often."""
 OWN = ("nan", "infinite", "shape", "oversized", "late", "foreign", "duplicated", "reordered")
 """What a client does by itself."""
 AFTER_S, FREEZE_S, WATCH_S = 1.0, 1.5, 3.5
 """Until something goes wrong; how long what is frozen stays so; how long a round is looked at."""
+LEAST = 20
+"""Samples of a round that must have been judged."""
 LEASE_S = DeskConfig().lease_s + 0.3
 """After this, somebody else may command an arm whose client died."""
 PORTS = ("tcp://127.0.0.1:5690", "tcp://127.0.0.1:5691")
@@ -59,29 +64,39 @@ class Round:
     said: set[str] = field(default_factory=set[str])
     """By states, and by the client."""
     logged: list[str] = field(default_factory=list[str])
+    before: Counter[str] | None = None
+    """What the arm's server had refused when the round began."""
+    session: int = 0
 
     @property
     def named(self) -> bool:
         """Return whether what happened is called by its name."""
         name = FAULTS[self.fault]
-        return any(name in word for word in self.said) or any(name in line for line in self.logged)
+        return name in self.said or any(name in line for line in self.logged)
 
 
-def bench_signals(rounds: int = 60) -> dict[str, object]:
-    """Let so many things go wrong, each kind in its turn.
+def bench_signals() -> dict[str, object]:
+    """Let things go wrong, each as often as `PLAYS` says.
 
     Returns:
-        `rounds`, `broken`, `unnamed`, `examples`, `by_fault`, and the worst of what `Watch` looks at.
+        `rounds`, `broken`, `unnamed`, `unwatched` (in which less than `LEAST` samples could be judged), `examples`, `by_fault`, and the worst of what
+        `Watch` looks at.
     """
+    order = [fault for turn in range(max(PLAYS.values())) for fault, times in PLAYS.items() if turn < times]
     with Bench() as bench:
-        done = [bench.play(list(FAULTS)[number % len(FAULTS)], number) for number in range(rounds)]
-    broken, unnamed = [r for r in done if r.watch.broken], [r for r in done if not r.named]
+        done = [bench.play(fault, seed) for seed, fault in enumerate(order)]
+    bad = {
+        "broken": [r for r in done if r.watch.broken],
+        "unnamed": [r for r in done if not r.named],
+        "unwatched": [r for r in done if r.watch.judged < LEAST],
+    }
     return {
         "rounds": len(done),
-        "broken": len(broken),
-        "unnamed": len(unnamed),
+        **{name: len(rounds) for name, rounds in bad.items()},
         "examples": [
-            f"{r.fault}: {', '.join(sorted(r.watch.broken)) or sorted(r.said)}" for r in (broken + unnamed)[:5]
+            f"{name}: {r.fault} {sorted(r.watch.broken)} {sorted(r.said)} {r.watch.judged}"
+            for name, rounds in bad.items()
+            for r in rounds[:3]
         ],
         "by_fault": dict(Counter(r.fault for r in done)),
         **Watch.worst([r.watch for r in done]),
@@ -171,7 +186,9 @@ class Bench:
 
     def _note(self, played: Round, states: States) -> None:
         arm = states.arms[ARM]
-        played.said |= {arm.stopped_by, *arm.faults, *arm.rejected}
+        if played.before is None or played.session != states.session:
+            played.before, played.session = Counter(arm.rejected), states.session
+        played.said |= {arm.stopped_by, *arm.faults, *(Counter(arm.rejected) - played.before)}
         played.watch.look(arm)
 
     def _end_server(self) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from robolearn.bench.config import BenchConfig
 from robolearn.bench.deploy import addresses, start, trained, twin
-from robolearn.core.errors import RobolearnError
+from robolearn.core.errors import ConfigError, RobolearnError
 from robolearn.envs.tasks.base import ARM
 from robolearn.hardware.bridge.client import BridgeClient, ClientConfig
 
@@ -18,7 +18,10 @@ EVERY_S = 5.0
 SHARE = 5
 """The first fifth of the samples, after warm-up, is compared with the last."""
 WARM_UP_S = 60.0
+LEAST_MIN = 2.0
 MANY = 1_000_000
+MOST_MIB = 5.0
+"""By which memory may have grown in the end."""
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -45,14 +48,28 @@ class Samples:
             for end, part in ends.items()
         }
 
+    def flat(self) -> bool:
+        """Return whether neither has grown."""
+        found = self.growth()
+        return (
+            found["files_last"] <= found["files_first"]
+            and found["memory_mib_last"] - found["memory_mib_first"] <= MOST_MIB
+        )
+
 
 def bench_soak(cfg: BenchConfig) -> dict[str, object]:
     """Deploy the policy of the main job on the twin for `cfg.minutes`.
 
     Returns:
         `server` and `client`: memory and open files, in the first and the last fifth of the time, the first minute left out; `deployed`: the
-        summary of the deployment; `steps`: of the client, `accepted` and `rejected` commands of the server, and `accounted`, whether they add up.
+        summary of the deployment; `steps`: of the client, `accepted` and `rejected` commands of the server, and `accounted`, whether they add up;
+        `flat`: whether no more files were open in the end, nor more memory in use than `MOST_MIB` above the first; `passed`: both.
+
+    Raises:
+        ConfigError: If so short a time shows nothing.
     """
+    if cfg.minutes < LEAST_MIN:
+        raise ConfigError("minutes", expected=f"{LEAST_MIN} or more", got=cfg.minutes)
     with trained(cfg) as run, twin() as server:
         client = start(["deploy", f"run={run}", f"episodes={MANY}", f"minutes={cfg.minutes}", *addresses(server)])
         samples = {"server": Samples(), "client": Samples()}
@@ -62,13 +79,16 @@ def bench_soak(cfg: BenchConfig) -> dict[str, object]:
         arm = listener.wait_for_states().arms[ARM]
         listener.close()
     steps, rejected = int(summary["steps"]), sum(arm.rejected.values())
+    accounted, flat = steps == arm.accepted + rejected, all(each.flat() for each in samples.values())
     return {
         **{name: each.growth() for name, each in samples.items()},
         "deployed": summary,
         "steps": steps,
         "accepted": arm.accepted,
         "rejected": rejected,
-        "accounted": steps == arm.accepted + rejected,
+        "accounted": accounted,
+        "flat": flat,
+        "passed": accounted and flat,
     }
 
 

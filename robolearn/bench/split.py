@@ -10,9 +10,9 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from robolearn.bench.actors import BINDS, Pair
+from robolearn.bench.actors import Split
 from robolearn.bench.deploy import addresses, start
-from robolearn.bench.processes import VERBS, Process
+from robolearn.bench.processes import BINDS, VERBS, Process
 from robolearn.core.errors import RobolearnError
 
 ROUNDS = 3
@@ -58,14 +58,14 @@ def _round() -> dict[str, float]:
     with tempfile.TemporaryDirectory(prefix="robolearn-split-") as folder:
         with (
             Process((*VERBS, "robot_server", "robot=twin", "env=pick_cube", *BINDS)) as twin,
-            Pair(Path(folder), CONFIG, ("remote=true", *addresses(twin))) as pair,
+            Split(Path(folder), CONFIG, {"left": ("remote=true", *addresses(twin))}) as split,
         ):
             _pin(twin.popen.pid, others)
-            for who, core in (("learner", mine), ("actor", others)):
-                _pin(pair.start(who), core)
-            pair.wait()
-            learner = _updates_per_s(pair.run / "metrics.jsonl")
-            actor = json.loads(pair.said_by("actor").splitlines()[-1])
+            for who, core in zip(split.names, (mine, others), strict=True):
+                _pin(split.start(who), core)
+            split.wait()
+            learner = _updates_per_s(split.run / "metrics.jsonl")
+            actor = split.summary("left")
         single = start(["train", *CONFIG, f"root={folder}", "name=single"])
         _pin(single.pid, mine)
         error = single.communicate()[1]

@@ -90,6 +90,8 @@ class Watch:
         self._moving_since_s = 0.0
         self.seen = dict.fromkeys(self.SLACK, 0.0)
         """The worst so far."""
+        self.judged = 0
+        """Samples whose speed and acceleration could be judged."""
 
     @property
     def broken(self) -> set[str]:
@@ -118,7 +120,7 @@ class Watch:
         before, earlier = self._ago(now, WINDOW_S), self._ago(now, 2.0 * WINDOW_S)
         if before is None or earlier is None:
             return
-        limits = self._limits
+        limits, self.judged = self._limits, self.judged + 1
         if self._mode in JOINT_MODES:
             speed, was = _speed(before.q, now.q), _speed(earlier.q, before.q)
             self._note("joint_acceleration", float((np.abs(speed - was) / WINDOW_S / limits.ddq_max).max()))

@@ -16,6 +16,7 @@ SOURCES = tuple(Source)
 DEMO = SOURCES.index(Source.DEMO)
 """The `source` column holds positions in `SOURCES`."""
 
+_LARGEST = float(np.finfo(np.float32).max)
 _BOOKKEEPING = {
     "index": ArraySpec((), "int64"),
     "stream": ArraySpec((), "int32"),
@@ -82,7 +83,7 @@ class Columns:
             if name not in step.rewards and not step.is_last:
                 known = nearest(name, step.rewards)
                 raise SpecError(f"step reward '{name}'", expected="present", got="missing", fix=known)
-            if not np.isfinite(step.rewards.get(name, 0.0)):
+            if not abs(step.rewards.get(name, 0.0)) <= _LARGEST:
                 raise SpecError(f"step reward '{name}'", expected="a finite number", got=step.rewards[name])
         for name in self._extra:
             if name in step.extra:

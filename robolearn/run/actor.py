@@ -51,35 +51,41 @@ def act(
         stop: Looked at after every step.
         on_episode: Called at each episode's end.
     """
-    _wait(link, lambda: _take_over(link, agent) or link.over, stop)
+    version = -1
+
+    def newer() -> bool:
+        nonlocal version
+        newest = link.latest()
+        if newest is not None:
+            version = newest[0]
+            agent.load_policy_state(newest[1])
+        return version >= 0
+
+    _wait(link, lambda: newer() or link.over, stop)
     episodes, between = 0, True
     while not stop() and not (between and link.over):
         if between or cfg.swap == "step":
-            _take_over(link, agent)
-        tick = rollout.step(policy_version=max(link.version, 0))
-        for row, steps in tick.steps.items():
-            link.put(steps, row)
+            newer()
+        tick = rollout.step(policy_version=max(version, 0))
+        for steps in tick.steps.values():
+            link.put(steps)
         for end in tick.ended:
             on_episode(end)
         episodes, between = episodes + len(tick.ended), bool(tick.ended)
         limit = cfg.ahead if between else cfg.ahead_steps or None
         if limit is not None:
-            _wait(link, lambda most=limit: link.unsafe <= most or link.over, stop)
+            waited = _wait(link, lambda most=limit: link.unsafe <= most or link.over, stop)
+            if waited and between and not (stop() or link.over):
+                rollout.begin()  # what was seen before the wait is long past
     return episodes
 
 
-def _take_over(link: LearnerLink, agent: Agent[Any]) -> bool:
-    """Take newer weights over; return whether there were any."""
-    newest = link.latest()
-    if newest is None:
-        return False
-    agent.load_policy_state(newest[1])
-    return True
-
-
-def _wait(link: LearnerLink, ready: Callable[[], bool], stop: Callable[[], bool]) -> None:
-    """Keep in touch until it is time to go on."""
+def _wait(link: LearnerLink, ready: Callable[[], bool], stop: Callable[[], bool]) -> bool:
+    """Keep in touch until it is time to go on; return whether that took any time."""
     link.pump()
+    waited = False
     while not ready() and not stop():
+        waited = True
         time.sleep(PAUSE_S)
         link.pump()
+    return waited

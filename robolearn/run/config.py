@@ -104,6 +104,13 @@ class LearnerConfig(TrainConfig):
     resume_mode: str = "keep"
     listen: InboxConfig = field(default_factory=InboxConfig)
 
+    def __post_init__(self) -> None:
+        TrainConfig.__post_init__(self)
+        if self.resume_mode != "keep":
+            raise ConfigError(
+                "resume_mode", expected="keep: steps of a robot cannot be taken back", got=self.resume_mode
+            )
+
 
 @dataclass(kw_only=True, slots=True)
 class EvaluateConfig:

@@ -3,6 +3,7 @@
 import json
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,14 +14,13 @@ import numpy as np
 from robolearn.core.errors import ConfigError, SpecError, WireError
 from robolearn.core.mirror import Mirror
 from robolearn.core.specs import ArraySpec, EnvSpec
-from robolearn.core.types import Array, Step
+from robolearn.core.types import Array, Source, Step
 from robolearn.replay import Replay
 from robolearn.run.directory import write_json
 from robolearn.run.rollout import EpisodeEnd, Tick
 from robolearn.wire.codec import MAX_ARRAYS, Decoder, encode, pack
 from robolearn.wire.sockets import SecurityConfig, Sockets, bound_to, received, sent, wait_for_any
 from robolearn.wire.training import (
-    ROWS,
     TRAINING,
     Configured,
     Deliver,
@@ -43,14 +43,18 @@ NUMBER = "number"
 """The column of replay that holds the numbers of actors' steps."""
 COLUMNS = {NUMBER: ArraySpec((), "int64")}
 """Columns that replay needs beside those of training in one process."""
-MOST = 16
-"""Steps that are taken before the next updates."""
+ACTORS = "actors.json"
+"""Name of the file that remembers actors."""
+MOST, MESSAGES = 64, 256
+"""Steps that wait here for the loop at most, and messages that are heard at a time: whoever sends more must wait."""
+REMEMBER_S = 1.0
+"""Between two writings of that file."""
 LONGEST = 4_000
 """Characters of a reason."""
 IDLE_S = 0.05
 """How long to wait for steps before looking whether there is something else to do."""
 FAREWELL_S = 1.0
-"""How long a learner stays after its last words: what an actor has not read when the connection ends is lost to it."""
+"""How long a learner that has finished stays to say so: what an actor has not read when the connection ends is lost to it."""
 QUIET_S = 2.0
 """An actor that was heard of within this time is not replaced by another of its name."""
 
@@ -74,8 +78,10 @@ class InboxConfig:
 class ActorRecord:
     """What a learner knows of one log of one actor."""
 
-    index: int
-    """Of its streams: `index` * `ROWS` + row."""
+    stream: int
+    """Of its steps in replay."""
+    come: int = -1
+    """Number of the newest step that has come."""
     taken: int = -1
     """Number of the newest step that was handed on."""
     safe: int = -1
@@ -117,9 +123,13 @@ class Inbox:
         self.session = secrets.randbits(62)
         self._actors = self._remembered()
         self._clients: dict[bytes, str] = {}
+        self._backlog: deque[tuple[ActorRecord, int, Step]] = deque()
+        """Steps with their numbers that have come and were not handed on yet."""
+        self._finished = False
         self._tallies: dict[int, EpisodeEnd] = {}
         self._version = -1
         self._published_ns: int | None = None
+        self._written_ns = 0
         self._decode: Decoder[FromActor] = Decoder(FromActor, "message from an actor")
         self._sockets = Sockets(cfg.security)
         try:
@@ -135,19 +145,25 @@ class Inbox:
         return bound_to(self._ear), bound_to(self._mouth)
 
     def step(self, policy_version: int = 0) -> Tick:
-        """Confirm what the loop has stored since the last call, publish weights, and return steps that have come, if any."""
+        """Confirm what the loop has stored since the last call, publish weights, and return the next step, if there is one."""
         self._confirm()
         self._publish(policy_version)
-        wait_for_any([self._ear], IDLE_S)
-        tick, taken = Tick(steps={}, ended=[]), 0
-        while taken < MOST and (frames := received(self._ear)) is not None:
-            try:
-                taken += self._take(frames, tick)
-            except WireError as error:
-                self._send(frames[0], Rejoin(reason=str(error)[:LONGEST]))
-            except SpecError as error:
-                self._send(frames[0], Unwelcome(reason=str(error)[:LONGEST]))
+        if not self._backlog:
+            wait_for_any([self._ear], IDLE_S)
+        self._hear_all()
+        tick = Tick(steps={}, ended=[])
+        if self._backlog:
+            self._hand_on(tick)
+            if self._backlog and self._backlog[0][2].is_last:  # no step by itself: what is seen at an episode's end
+                self._hand_on(tick)
         return tick
+
+    def finish(self) -> None:
+        """Confirm, and tell actors that it is over."""
+        self._confirm()
+        self._finished = True
+        for client in self._clients:
+            self._send(client, Over())
 
     def save(self) -> dict[str, object]:
         """Return nothing: what is to be remembered is in replay."""
@@ -162,14 +178,33 @@ class Inbox:
         """Go on; actors find back by themselves."""
 
     def close(self) -> None:
-        """Confirm, tell actors that it is over, and hang up; may be called twice."""
-        if not self._sockets.context.closed:
-            self._confirm()
-            for client in self._clients:
-                self._send(client, Over())
-            if self._clients:
-                time.sleep(FAREWELL_S)
-        self._sockets.close()
+        """Hang up; after the end of training, who still asks is told of it first. May be called twice."""
+        try:
+            if self._finished and not self._sockets.context.closed:
+                end_ns = self._now_ns() + round(1e9 * FAREWELL_S)
+                while (left_ns := end_ns - self._now_ns()) > 0:
+                    wait_for_any([self._ear], 1e-9 * left_ns)
+                    while (frames := received(self._ear)) is not None:
+                        self._send(frames[0], Over())
+        finally:
+            self._sockets.close()
+
+    def _hear_all(self) -> None:
+        for _ in range(MESSAGES):
+            if len(self._backlog) >= MOST or (frames := received(self._ear)) is None:
+                return
+            try:
+                self._take(frames)
+            except WireError as error:
+                self._send(frames[0], Rejoin(reason=str(error)[:LONGEST]))
+            except SpecError as error:
+                self._send(frames[0], Unwelcome(reason=str(error)[:LONGEST]))
+
+    def _hand_on(self, tick: Tick) -> None:
+        actor, number, step = self._backlog.popleft()
+        actor.taken = number
+        tick.steps.setdefault(actor.stream, []).append(step)
+        self._tally(actor.stream, step, tick)
 
     def _confirm(self) -> None:
         """Bring to disk what was handed on, then say so."""
@@ -180,6 +215,8 @@ class Inbox:
         for actor in fresh:
             actor.safe = actor.taken
             self._send(actor.client, Safe(session=self.session, last=actor.safe))
+        if self._now_ns() - self._written_ns > 1e9 * REMEMBER_S:
+            self._remember()
 
     def _publish(self, version: int) -> None:
         now_ns = self._now_ns()
@@ -189,15 +226,15 @@ class Inbox:
             sent(self._mouth, pack(header, self._weights()))
             self._version, self._published_ns = version, now_ns
 
-    def _take(self, frames: Sequence[bytes], tick: Tick) -> int:
-        """Take one message; return how many steps it brought."""
+    def _take(self, frames: Sequence[bytes]) -> None:
+        """Take one message."""
         client, *rest = frames
         if not rest:
             raise WireError("message from an actor", expected="a frame", got="none")
         message = self._decode(rest[0])
         if isinstance(message, Inquire | Join):
             self._meet(client, message)
-            return 0
+            return
         key = self._clients.get(client)
         if key is None or message.session != self.session:
             raise WireError("actor", expected="one that has joined this learner", got="another")
@@ -206,9 +243,8 @@ class Inbox:
         match message:
             case Want():
                 self._version = -1
-                return 0
             case Deliver():
-                return self._enter(actor, message.first, rest[1:], tick)
+                self._enter(actor, message.first, rest[1:])
 
     def _meet(self, client: bytes, message: Inquire | Join) -> None:
         try:
@@ -234,32 +270,30 @@ class Inbox:
             raise ConfigError("actor", expected=expected, got="another", fix=fix)
         self._spec.require_same(message.spec, "env of the learner")
         key = f"{message.actor}/{message.log}"
-        actor = self._actors.setdefault(key, ActorRecord(index=len(self._actors)))
+        actor = self._actors.setdefault(key, ActorRecord(stream=len(self._actors)))
         now_ns = self._now_ns()
         if actor.client not in (b"", client) and now_ns - actor.heard_ns < 1e9 * QUIET_S:
             return  # it asks again; whoever has the log now keeps it as long as it speaks
         self._clients.pop(actor.client, None)
         actor.client, actor.heard_ns = client, now_ns
         self._clients[client] = key
-        write_json(self._path, {name: known.index for name, known in self._actors.items()})
+        self._remember()
         self._version = -1
         self._send(client, Joined(session=self.session, last=actor.safe))
 
-    def _enter(self, actor: ActorRecord, first: int, records: Sequence[bytes], tick: Tick) -> int:
-        if first > actor.taken + 1:
-            raise WireError("steps", expected=f"number {actor.taken + 1}", got=first)
-        count = 0
+    def _enter(self, actor: ActorRecord, first: int, records: Sequence[bytes]) -> None:
+        if first > actor.come + 1:
+            raise WireError("steps", expected=f"number {actor.come + 1}", got=first)
         for number, record in enumerate(records, first):
-            if number <= actor.taken:
+            if number <= actor.come:
                 continue
-            step, row = decode_step(record)
-            stream = actor.index * ROWS + row
+            step = decode_step(record)
+            if step.source is Source.DEMO:
+                raise SpecError("step of an actor", expected="one of its own", got="a demonstration")
             numbered = replace(step, extra={**step.extra, NUMBER: np.array(number, np.int64)})
             self._replay.check(numbered)
-            tick.steps.setdefault(stream, []).append(numbered)
-            actor.taken, count = number, count + 1
-            self._tally(stream, step, tick)
-        return count
+            self._backlog.append((actor, number, numbered))
+            actor.come = number
 
     def _tally(self, stream: int, step: Step, tick: Tick) -> None:
         """Note a step of an episode, and its end."""
@@ -279,16 +313,23 @@ class Inbox:
             intervened=before.intervened + step.intervened,
         )
 
+    def _remember(self) -> None:
+        self._written_ns = self._now_ns()
+        known = {key: {"stream": actor.stream, "safe": actor.safe} for key, actor in self._actors.items()}
+        write_json(self._path, known)
+
     def _remembered(self) -> dict[str, ActorRecord]:
-        """Return the actors of an earlier start, each with the number of the newest of its steps in replay."""
+        """Return the actors of an earlier start, each with the number of its newest step that is on disk.
+
+        Replay knows the newest ones; where it has none of an actor's any more, they are older than the file.
+        """
         if not self._path.is_file():
             return {}
         records: dict[str, ActorRecord] = {}
-        for key, index in json.loads(self._path.read_text()).items():
-            streams = range(index * ROWS, (index + 1) * ROWS)
-            newest = self._replay.newest(streams)
-            number = -1 if newest is None else int(newest.extra[NUMBER])
-            records[key] = ActorRecord(index=index, taken=number, safe=number)
+        for key, known in json.loads(self._path.read_text()).items():
+            newest = self._replay.newest(range(known["stream"], known["stream"] + 1))
+            number = max(known["safe"], -1 if newest is None else int(newest.extra[NUMBER]))
+            records[key] = ActorRecord(stream=known["stream"], come=number, taken=number, safe=number)
         return records
 
     def _send(self, client: bytes, message: FromLearner) -> None:

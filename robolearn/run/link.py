@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from robolearn.core.errors import ConfigError
-from robolearn.core.protocols import StepSink, WeightSource
+from robolearn.core.protocols import WeightSource
 from robolearn.core.types import Array, Step
 from robolearn.run.steplog import StepLog
 from robolearn.wire.codec import Decoder, encode
@@ -52,7 +52,7 @@ class LinkConfig:
             raise ConfigError("learner", expected=f"retry_s above 0, window of at least {BATCH}", got=self)
 
 
-class LearnerLink(StepSink, WeightSource):
+class LearnerLink(WeightSource):
     """Sends what is in a log, as far as the learner does not have it; belongs to the thread that made it.
 
     Nothing here blocks: without a learner, steps wait in the log.
@@ -99,14 +99,14 @@ class LearnerLink(StepSink, WeightSource):
         """Return how many steps in the log the learner has not confirmed."""
         return len(self._log) - 1 - self._safe
 
-    def put(self, steps: Sequence[Step], stream: int) -> None:
-        """Log the steps of an env, then send what can be sent.
+    def put(self, steps: Sequence[Step]) -> None:
+        """Log the next steps, then send what can be sent.
 
         Raises:
             DataError: If the disk is full.
         """
         for step in steps:
-            self._log.append(encode_step(step, stream))
+            self._log.append(encode_step(step))
         self.pump()
 
     def latest(self) -> tuple[int, Mapping[str, Array]] | None:
@@ -192,7 +192,7 @@ class LearnerLink(StepSink, WeightSource):
 
 
 def inquire(cfg: LinkConfig, stop: Callable[[], bool]) -> str | None:
-    """Return the configuration of a learner's run, waiting for the learner; None if `stop` came first.
+    """Return the configuration of a learner's run, waiting for the learner; None if `stop` came first, or it has finished.
 
     Raises:
         ConfigError: If the learner is of another version.
@@ -212,4 +212,6 @@ def inquire(cfg: LinkConfig, stop: Callable[[], bool]) -> str | None:
                     return answer.config
                 if isinstance(answer, Unwelcome):
                     raise ConfigError(f"learner {cfg.steps}", expected="to be let in", got=answer.reason)
+                if isinstance(answer, Over):
+                    return None
     return None

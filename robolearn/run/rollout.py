@@ -64,6 +64,10 @@ class Collector(Protocol):
         """Return what has newly happened; possibly nothing."""
         ...
 
+    def finish(self) -> None:
+        """Let those elsewhere know that no more steps are wanted."""
+        ...
+
     def save(self) -> dict[str, object]:
         """Return what `restore` and `restart` need."""
         ...
@@ -165,6 +169,13 @@ class Rollout:
         if done.any():
             self._reset(done)
         return tick
+
+    def begin(self) -> None:
+        """Start the next episode in every row, instead of one that was begun and has no steps yet."""
+        self._reset(np.ones(self.size, np.bool_))
+
+    def finish(self) -> None:
+        """Do nothing: nobody is elsewhere."""
 
     def _end(self, row: int, success: bool) -> EpisodeEnd:
         return EpisodeEnd(

@@ -116,6 +116,8 @@ class Trainer:
                 if self._due["checkpoint"](self.env_steps):
                     self.save()
         self.save()
+        if stopped != "interrupted":
+            self.parts.collector.finish()
         self._take_best()
         logger.info("stopped: %s after %d env steps, %.1f s of training", stopped, self.env_steps, self.train_s)
         return stopped

@@ -19,8 +19,6 @@ from robolearn.wire.messages import Message, Name, Seq
 
 TRAINING = 1
 """Version of everything here; peers of another version are refused by name."""
-ROWS = 1_000
-"""Most envs of an actor."""
 Last = Annotated[int, msgspec.Meta(ge=-1, le=2**63 - 1)]
 Text = Annotated[str, msgspec.Meta(max_length=4096)]
 _OBS, _EXTRA, _ACTION = "obs/", "extra/", "action"
@@ -110,8 +108,6 @@ class Weights(Message, frozen=True, kw_only=True, tag="weights"):
 class StepHeader(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All of a step but its arrays."""
 
-    row: Annotated[int, msgspec.Meta(ge=0, lt=ROWS)]
-    """Of which env of the actor."""
     rewards: dict[str, float]
     is_first: bool
     is_last: bool
@@ -120,8 +116,8 @@ class StepHeader(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     intervened: bool
     success: bool
     source: Source
-    policy_version: Seq
-    stamp_ns: int
+    policy_version: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+    stamp_ns: Last
 
 
 FromActor = Inquire | Join | Deliver | Want
@@ -134,10 +130,9 @@ def fingerprint(config: str) -> str:
     return hashlib.sha256(config.encode()).hexdigest()[:32]
 
 
-def encode_step(step: Step, row: int) -> bytes:
-    """Return a step of an actor's env as one frame."""
+def encode_step(step: Step) -> bytes:
+    """Return a step as one frame."""
     header = StepHeader(
-        row=row,
         rewards=dict(step.rewards),
         is_first=step.is_first,
         is_last=step.is_last,
@@ -155,8 +150,8 @@ def encode_step(step: Step, row: int) -> bytes:
     return pack(header, arrays)
 
 
-def decode_step(frame: bytes) -> tuple[Step, int]:
-    """Return the step, and the env, that `encode_step` turned into bytes.
+def decode_step(frame: bytes) -> Step:
+    """Return the step that `encode_step` turned into bytes.
 
     Raises:
         WireError: If the bytes are damaged or say something else.
@@ -164,7 +159,7 @@ def decode_step(frame: bytes) -> tuple[Step, int]:
     header, arrays = _step_decoder.with_arrays(frame)
     if _ACTION not in arrays:
         raise WireError("step", expected="an action", got=f"only {sorted(arrays)}")
-    step = Step(
+    return Step(
         obs=_part(arrays, _OBS),
         action=arrays[_ACTION].astype(np.float32),
         rewards=header.rewards,
@@ -179,7 +174,6 @@ def decode_step(frame: bytes) -> tuple[Step, int]:
         stamp_ns=header.stamp_ns,
         extra=_part(arrays, _EXTRA),
     )
-    return step, header.row
 
 
 def _part(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:

@@ -197,6 +197,7 @@ def test_rare_windows_are_found(spec, episode):
         ({"action": np.array([np.nan, 0], np.float32)}, "expected finite numbers"),
         ({"rewards": {}}, "step reward 'task': expected present"),
         ({"rewards": {"task": float("inf")}}, "expected a finite number"),
+        ({"rewards": {"task": 1e300}}, "expected a finite number"),
         ({"is_terminal": True}, "only with is_last"),
         ({"source": Source.DEMO}, "mark the whole episode as a demonstration"),
     ],
