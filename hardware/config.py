@@ -5,8 +5,7 @@ from typing import Any
 
 from robolearn.core.errors import ConfigError
 from robolearn.hardware.bridge.client import ClientConfig
-from robolearn.hardware.bridge.server import ServerConfig
-from robolearn.hardware.cameras.client import RemoteCameraConfig
+from robolearn.hardware.bridge.server import CameraAddressConfig, ServerConfig
 from robolearn.hardware.cameras.server import CameraServerConfig
 from robolearn.safety import SafetyLimits
 
@@ -35,7 +34,7 @@ class RobotServerConfig:
     """Of the commands that a real arm is to expect; a twin has that of its task."""
     safety: SafetyLimits = field(default_factory=SafetyLimits)
     """Of a real arm; a twin has those of its task."""
-    cameras: dict[str, RemoteCameraConfig] = field(default_factory=dict[str, RemoteCameraConfig])
+    cameras: dict[str, CameraAddressConfig] = field(default_factory=dict[str, CameraAddressConfig])
     """What camera servers show of a real arm, by name: clients are told where they are. A twin has those of its task."""
     server: ServerConfig = field(default_factory=ServerConfig)
 
@@ -62,6 +61,8 @@ class DeployConfig:
     client: ClientConfig = field(default_factory=lambda: ClientConfig(name="deploy"))
     human: Any = None
     """How a person may take over: `spacemouse` or `keyboard`; None for not at all."""
+    pause_s: float = 5.0
+    """Which a person has to set the scene of a robot up, before each episode; a twin does that by itself."""
     episodes: int = 10
     minutes: float = 0.0
     """After these the episode that is under way is the last one; 0 for no limit."""
@@ -75,8 +76,8 @@ class DeployConfig:
     def __post_init__(self) -> None:
         if self.episodes < 1:
             raise ConfigError("episodes", expected="1 or more", got=self.episodes)
-        if self.minutes < 0.0:
-            raise ConfigError("minutes", expected="0 or more", got=self.minutes)
+        if min(self.minutes, self.pause_s) < 0.0:
+            raise ConfigError("deploy", expected="minutes and pause_s of 0 or more", got=self)
 
 
 @dataclass(kw_only=True, slots=True)

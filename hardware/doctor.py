@@ -183,7 +183,7 @@ def _camera(client: BridgeClient, name: str) -> Finding:
             start, seq, first = time.monotonic(), -1, None
             while time.monotonic() - start < LISTEN_S:
                 frame = camera.latest(60.0)
-                ages.append((client.server_ns() - frame.stamp_ns) * 1e-6)
+                ages.append((time.monotonic_ns() - frame.stamp_ns) * 1e-6)
                 first = frame.seq if first is None else first
                 seq = frame.seq
                 time.sleep(5e-3)

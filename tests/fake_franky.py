@@ -1,6 +1,6 @@
-"""A Panda behind the Python interface of franky-control 2.0: the same names, units and errors, and an arm that moves in real time.
+"""A Panda behind the Python interface of franky-control 2.0: the same names, units and errors.
 
-Trackers pull as springs and dampers do on unit inertias, critically damped around the speed that is wanted.
+The arm moves in real time. Trackers pull as springs and dampers do on unit inertias, critically damped around the speed that is wanted.
 """
 
 import builtins
@@ -55,7 +55,8 @@ class Arm:
     def __init__(self):
         self.q, self.dq = np.array(PANDA.spec.q_home), np.zeros(7)
         self.tracker = None
-        self.reflex = False
+        self.reflex = self.blocked = False
+        self.slow_s = 0.0
         self.width = self.width_wanted = 0.08
         self.unplugged_hand = False
         self.at = time.monotonic()
@@ -69,7 +70,7 @@ class Arm:
             self.at += TICK_S
             braking = self.tracker is None or self.reflex
             pull = -20.0 * self.dq if braking else self.tracker.pull(self.q, self.dq)
-            self.dq = self.dq + TICK_S * pull
+            self.dq = np.zeros(7) if self.blocked else self.dq + TICK_S * pull
             self.q = self.q + TICK_S * self.dq
             step = TICK_S * SPEED_M_S
             self.width += float(np.clip(self.width_wanted - self.width, -step, step))
@@ -102,6 +103,7 @@ class Robot:
 
     @property
     def state(self):
+        time.sleep(self.arm.slow_s)
         self.arm.advance()
         pose = KINEMATICS.pose(self.arm.q)
         w, x, y, z = pose.quat_wxyz
@@ -122,7 +124,7 @@ class Model:
 
 class Tracker:
     def __init__(self, robot):
-        self.robot = robot
+        self.robot, self.fastest = robot, 0.0
         robot.arm.advance()
         robot.arm.tracker = self
 
@@ -150,6 +152,7 @@ class JointImpedanceTracker(Tracker):
     def set_target(self, q, dq=None, tau_ff=None):
         self.robot.arm.advance()
         self.target, self.speed = np.array(q, float), np.zeros(7) if dq is None else np.array(dq, float)
+        self.fastest = max(self.fastest, np.abs(self.speed).max())
 
     def pull(self, q, dq):
         return self.stiffness * (self.target - q) + 2.0 * np.sqrt(self.stiffness) * (self.speed - dq)

@@ -26,7 +26,7 @@ class Robot:
     made: ClassVar[list] = []
 
     def __init__(self, config: RobotConfig) -> None:
-        self.config, self.is_connected, self.unplugged = config, False, False
+        self.config, self.is_connected, self.unplugged, self.hung = config, False, False, False
         self.at = np.append(HOME_DEGREES, 100.0)
         self.goal = self.at.copy()
         self.then = time.monotonic()
@@ -55,6 +55,8 @@ class Robot:
     def _bus(self) -> None:
         if self.unplugged:
             raise ConnectionError("Failed to sync read 'Present_Position': [TxRxResult] There is no status packet!")
+        while self.hung:
+            time.sleep(1e-3)
         now = time.monotonic()
         step, self.then = SPEED * (now - self.then), now
         self.at = self.at + np.clip(self.goal - self.at, -step, step)

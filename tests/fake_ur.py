@@ -1,4 +1,6 @@
-"""A UR5e behind the Python interface of ur-rtde 1.6: the same names, signatures, units and refusals, and an arm that moves in real time.
+"""A UR5e behind the Python interface of ur-rtde 1.6: the same names, signatures, units and refusals.
+
+The arm moves in real time.
 
 Kinematics by the vendor's Denavit-Hartenberg parameters; servo targets are followed as far as joint speeds allow.
 """
@@ -17,8 +19,8 @@ SPEED, TICK_S = np.pi, 0.002
 IDENTITY = np.array([1.0, 0.0, 0.0, 0.0])
 
 
-def forward(q):
-    """Return position (3,) and quat_wxyz of the tool."""
+def forward(q, tool_m=0.0):
+    """Return position (3,) and quat_wxyz of the tool, which is so far ahead of the flange."""
     position, quat = np.zeros(3), IDENTITY
     for angle, d, a, alpha in zip(q, D, A, ALPHA, strict=True):
         turn = quat_from_rotvec(np.array([0.0, 0.0, angle]))
@@ -26,17 +28,17 @@ def forward(q):
         quat = quat_multiply(quat, turn)
         position = position + quat_rotate(quat, np.array([a, 0.0, 0.0]))
         quat = quat_multiply(quat, quat_from_rotvec(np.array([alpha, 0.0, 0.0])))
-    return position, quat
+    return position + quat_rotate(quat, np.array([0.0, 0.0, tool_m])), quat
 
 
-def jacobian(q, step=1e-6):
+def jacobian(q, tool_m=0.0, step=1e-6):
     """Return (6, 6): tool twist in the base by joint speed."""
-    position, quat = forward(q)
+    position, quat = forward(q, tool_m)
     columns = []
     for joint in range(6):
         moved = q.copy()
         moved[joint] += step
-        there, turned = forward(moved)
+        there, turned = forward(moved, tool_m)
         columns.append(np.concatenate([there - position, rotation_error(turned, quat)]) / step)
     return np.stack(columns, axis=1)
 
@@ -51,7 +53,9 @@ class Controller:
         self.until = 0.0
         self.kind = ""
         self.emergency = self.protective = False
-        self.in_control = False
+        self.blocked = self.silent = False
+        self.in_control, self.listeners = False, 0
+        self.tool_m = 0.0
         self.watchdog_s, self.kicked = None, 0.0
         self.at = time.monotonic()
         self.servo_targets = 0
@@ -67,7 +71,7 @@ class Controller:
                 self.in_control, self.wanted = False, None
             if self.emergency or self.protective:
                 self.wanted = None
-            self.dq = np.clip(self.speed(), -SPEED, SPEED)
+            self.dq = np.zeros(6) if self.blocked else np.clip(self.speed(), -SPEED, SPEED)
             self.q = self.q + TICK_S * self.dq
 
     def speed(self):
@@ -76,11 +80,11 @@ class Controller:
         if self.kind == "servoJ":
             return (self.wanted - self.q) / 0.02
         if self.kind == "servoL":
-            position, quat = forward(self.q)
+            position, quat = forward(self.q, self.tool_m)
             gap = np.concatenate([self.wanted[:3] - position, rotation_error(quat_from_rotvec(self.wanted[3:]), quat)])
-            return np.linalg.lstsq(jacobian(self.q), gap / 0.02, rcond=1e-3)[0]
+            return np.linalg.lstsq(jacobian(self.q, self.tool_m), gap / 0.02, rcond=1e-3)[0]
         if self.kind == "speedL":
-            return np.linalg.lstsq(jacobian(self.q), self.wanted, rcond=1e-3)[0]
+            return np.linalg.lstsq(jacobian(self.q, self.tool_m), self.wanted, rcond=1e-3)[0]
         return self.wanted
 
 
@@ -100,6 +104,9 @@ class RTDEControlInterface:
         if self._arm.in_control:
             raise RuntimeError("One of the RTDE input registers are already in use!")
         self._arm.in_control, self._arm.kicked = True, time.monotonic()
+
+    def getTCPOffset(self):
+        return [0.0, 0.0, self._arm.tool_m, 0.0, 0.0, 0.0]
 
     def setWatchdog(self, min_frequency=10.0):
         self._arm.watchdog_s, self._arm.kicked = 1.0 / min_frequency, time.monotonic()
@@ -156,8 +163,11 @@ class RTDEReceiveInterface:
     def __init__(self, hostname, frequency=-1.0):
         self._arm = controller(hostname)
         self._connected = True
+        self._arm.listeners += 1
 
     def getActualQ(self):
+        if self._arm.silent:
+            raise RuntimeError("unable to get state data for specified key: actual_q")
         self._arm.advance()
         return self._arm.q.tolist()
 
@@ -166,11 +176,11 @@ class RTDEReceiveInterface:
 
     def getActualTCPPose(self):
         self._arm.advance()
-        position, quat = forward(self._arm.q)
+        position, quat = forward(self._arm.q, self._arm.tool_m)
         return [*position.tolist(), *rotvec_from_quat(quat).tolist()]
 
     def getActualTCPSpeed(self):
-        return (jacobian(self._arm.q) @ self._arm.dq).tolist()
+        return (jacobian(self._arm.q, self._arm.tool_m) @ self._arm.dq).tolist()
 
     def getActualTCPForce(self):
         return [0.0] * 6
@@ -185,6 +195,7 @@ class RTDEReceiveInterface:
         return self._connected
 
     def disconnect(self):
+        self._arm.listeners -= self._connected
         self._connected = False
 
 

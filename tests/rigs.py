@@ -32,8 +32,11 @@ class Rig:
     driver: RobotDriver
     clock: Clock
     world: World | None = None
-    reset_within: float = 1e-3
-    """rad."""
+
+    @property
+    def reset_within(self) -> float:
+        """Return by how much each joint may miss after a reset, rad."""
+        return self.driver.spec.reset_tolerance
 
 
 def fake_rig(**arm: object) -> Rig:
@@ -65,13 +68,13 @@ def franka_rig() -> Rig:
     host = f"192.0.2.{len(fake_franky.ARMS)}"
     fake_franky.ARMS[host] = fake_franky.Arm()
     clock = WallClock(0.1)
-    return Rig(FrankaArm(FrankaConfig(host=host), clock, arms.PANDA), clock, reset_within=FrankaArm.RESET_TOLERANCE)
+    return Rig(FrankaArm(FrankaConfig(host=host), clock, arms.PANDA), clock)
 
 
 def real_franka_rig() -> Rig:
     clock = WallClock(0.1)
     cfg = FrankaConfig(host=os.environ[FRANKA], realtime=False)
-    return Rig(FrankaArm(cfg, clock, arms.PANDA), clock, reset_within=FrankaArm.RESET_TOLERANCE)
+    return Rig(FrankaArm(cfg, clock, arms.PANDA), clock)
 
 
 def mock_rig() -> Rig:
@@ -82,12 +85,12 @@ def mock_rig() -> Rig:
 def lerobot_rig() -> Rig:
     clock = WallClock(0.1)
     cfg = LeRobotConfig(robot="fake_lerobot:Robot", config="fake_lerobot:RobotConfig")
-    return Rig(LeRobotArm(cfg, clock, arms.SO101), clock, reset_within=LeRobotArm.RESET_TOLERANCE)
+    return Rig(LeRobotArm(cfg, clock, arms.SO101), clock)
 
 
 def supervised(rig: Rig, limits: SafetyLimits | None = None) -> Rig:
     driver = SupervisedRobot(rig.driver, limits or SafetyLimits(), rig.clock)
-    return Rig(driver, rig.clock, rig.world, rig.reset_within)
+    return Rig(driver, rig.clock, rig.world)
 
 
 FRANKA = "ROBOLEARN_FRANKA"

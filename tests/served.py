@@ -1,4 +1,4 @@
-"""A robot server with a fake arm that moves in real time, in a thread."""
+"""A robot server with fake arms that move in real time, in a thread."""
 
 import threading
 import time
@@ -16,10 +16,10 @@ PERIOD_S = 0.05
 
 
 class Surroundings:
-    """Moves a fake arm in real time, and counts how often it was set up."""
+    """Moves fake arms in real time, and counts how often they were set up."""
 
-    def __init__(self, arm: FakeArm) -> None:
-        self.arm, self.seeds, self.solved = arm, [], False
+    def __init__(self, arms: list[FakeArm]) -> None:
+        self.arms, self.seeds, self.solved = arms, [], False
         self._then = time.monotonic()
 
     def begin(self, seed, desks):
@@ -34,7 +34,8 @@ class Surroundings:
     def advance(self):
         now = time.monotonic()
         if now - self._then >= PERIOD_S:
-            self.arm.advance(now - self._then)
+            for arm in self.arms:
+                arm.advance(now - self._then)
             self._then = now
 
     def success(self):
@@ -44,21 +45,22 @@ class Surroundings:
 class ServerThread:
     """A robot server that runs until it is stopped."""
 
-    def __init__(self, commands="tcp://127.0.0.1:*", states="tcp://127.0.0.1:*", scene=True) -> None:
+    def __init__(
+        self, commands="tcp://127.0.0.1:*", states="tcp://127.0.0.1:*", scene=True, arms=("arm",), **more
+    ) -> None:
         self.ready, self.stopping = threading.Event(), threading.Event()
-        self.args = commands, states, scene
+        self.args = ServerConfig(commands=commands, states=states), scene, arms, more
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
         assert self.ready.wait(5.0)
 
     def _run(self) -> None:
-        commands, states, scene = self.args
+        cfg, scene, names, more = self.args
         clock = WallClock(PERIOD_S)
-        self.arm = FakeArm(clock, gain=0.5)
-        self.scene = Surroundings(self.arm)
-        robot = SupervisedRobot(self.arm, LIMITS, clock)
-        cfg = ServerConfig(commands=commands, states=states)
-        with RobotServer({"arm": robot}, clock, cfg, self.scene if scene else None) as self.server:
+        arms = [FakeArm(clock, name=name, gain=0.5) for name in names]
+        self.arm, self.scene = arms[0], Surroundings(arms)
+        robots = {arm.spec.name: SupervisedRobot(arm, LIMITS, clock) for arm in arms}
+        with RobotServer(robots, clock, cfg, self.scene if scene else None, **more) as self.server:
             self.endpoints = self.server.endpoints
             self.ready.set()
             self.server.run(self.stopping.is_set)

@@ -6,6 +6,7 @@ from typing import Protocol
 from gymnasium.utils.seeding import np_random
 
 from robolearn.core.clock import WallClock
+from robolearn.core.errors import DriverError
 from robolearn.core.geometry import Vector
 from robolearn.envs.tasks.base import SimTask
 from robolearn.safety import SupervisedRobot
@@ -22,6 +23,11 @@ class Drivable(Protocol):
     @property
     def busy(self) -> bool:
         """Return whether a reset is under way."""
+        ...
+
+    @property
+    def stopped_by(self) -> str:
+        """Return what brought the arm to rest; empty after a reset that went well."""
         ...
 
     def reset(self, q: Vector | None, gripper: float | None = None) -> None:
@@ -43,11 +49,20 @@ class TwinScene:
         self._setting_up: Iterator[None] = iter(())
 
     def begin(self, seed: int, desks: Mapping[str, Drivable]) -> None:
-        """Start to set up the episode of a seed: arms go home, things are put where they start, arms go to their start."""
+        """Start to set up the episode of a seed: arms go home, things are put where they start, arms go to their start.
+
+        Raises:
+            DriverError: If an arm cannot be reset.
+        """
         self._setting_up = self._set_up(seed, desks)
+        next(self._setting_up, None)
 
     def ready(self) -> bool:
-        """Go on with setting up; return whether all is as it should be."""
+        """Go on with setting up; return whether all is as it should be.
+
+        Raises:
+            DriverError: If an arm was stopped on its way, or cannot get to its start.
+        """
         return next(self._setting_up, self) is self
 
     def advance(self) -> None:
@@ -75,5 +90,14 @@ class TwinScene:
 
 
 def _arrive(desks: Mapping[str, Drivable]) -> Iterator[None]:
+    """Wait until all arms have arrived.
+
+    Raises:
+        DriverError: If one was stopped on its way.
+    """
     while any(desk.busy for desk in desks.values()):
         yield
+        for name, desk in desks.items():
+            if desk.stopped_by:
+                got = f"one that was stopped: {desk.stopped_by}"
+                raise DriverError(f"new episode, arm '{name}'", expected="an arm that gets to its start", got=got)

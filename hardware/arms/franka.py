@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 from typing_extensions import override
 
 from robolearn.core.clock import WallClock
 from robolearn.core.errors import ConfigError, DriverError
-from robolearn.core.geometry import Pose, quat_from_rotvec, quat_multiply, quat_normalize, rotation_error
+from robolearn.core.geometry import Pose, Vector, quat_from_rotvec, quat_multiply, quat_normalize, rotation_error
 from robolearn.core.protocols import Clock
 from robolearn.core.robot import CommandMode, RobotSpec, RobotState
 from robolearn.hardware.arms.path import Reference
@@ -22,7 +23,9 @@ GRIPPER_HZ = 20.0
 GRASP_TOLERANCE_M = 0.08
 """Whatever is between the fingers counts as grasped."""
 GRASP_BELOW, SAME = 0.15, 0.03
-"""Openings: from the first one down the hand grasps, and one that is nearer to the last one than the second is no new one."""
+"""Openings: from the first one down the hand grasps; one that is nearer to the last one than the second is no new one."""
+RESET_TOLERANCE = 0.02
+"""rad; an arm that is held by springs gives way to its friction."""
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +48,12 @@ class FrankaConfig:
     """N m at which the arm stops by a reflex of its own."""
     contact_force: float = 30.0
     """N at which it does."""
+    lead_m: float = 0.03
+    """By which the springs' end is at most ahead of the tool while a twist is followed: an obstacle winds up no more."""
+    lead_rad: float = 0.15
+    """The same for the tool's orientation."""
+    lead_joint_rad: float = 0.1
+    """The same for each joint while joint velocities are followed."""
     grip_speed: float = 0.1
     """m/s."""
     grip_force: float = 20.0
@@ -56,15 +65,16 @@ class FrankaConfig:
         if not 10.0 <= self.rate_hz <= 1_000.0:
             raise ConfigError("robot.rate_hz", expected="10 to 1000 Hz", got=self.rate_hz)
         positive = self.translational_stiffness, self.rotational_stiffness, self.joint_stiffness, self.contact_torque
-        if min(*positive, self.contact_force, self.grip_speed, self.grip_force) <= 0.0:
-            raise ConfigError("robot", expected="stiffness, contact and grip above 0", got=self)
+        leads = self.lead_m, self.lead_rad, self.lead_joint_rad
+        if min(*positive, *leads, self.contact_force, self.grip_speed, self.grip_force) <= 0.0:
+            raise ConfigError("robot", expected="stiffness, contact, leads and grip above 0", got=self)
 
 
 class FrankaArm(ServoArm):
     """One arm; poses and twists are those of the end effector that is set in the arm's Desk, in its base.
 
-    The hand finishes one motion before it begins the next: it moves to openings, and grasps what is there below `GRASP_BELOW`. Between poses and joint
-    angles the arm comes to rest.
+    The hand finishes one motion before it begins the next: it moves to openings, and grasps what is there below
+    `GRASP_BELOW`. Between poses and joint angles the arm comes to rest.
 
     Args:
         cfg: Where it is, and how stiff.
@@ -72,11 +82,8 @@ class FrankaArm(ServoArm):
         spec: What it is.
     """
 
-    RESET_TOLERANCE = 0.02
-    """An arm that is held by springs gives way to its friction."""
-
     def __init__(self, cfg: FrankaConfig, clock: Clock, spec: RobotSpec) -> None:
-        super().__init__(spec, clock, cfg.rate_hz)
+        super().__init__(replace(spec, reset_tolerance=RESET_TOLERANCE), clock, cfg.rate_hz)
         self._cfg = cfg
         self._franky: Any = None
         self._robot: Any = None
@@ -85,6 +92,7 @@ class FrankaArm(ServoArm):
         self._cartesian = False
         self._aim = Pose(np.zeros(3), np.array([1.0, 0.0, 0.0, 0.0]))
         self._joints = np.zeros(len(spec.joint_names))
+        self._sent_s: float | None = None
         self._hand: _Hand | None = None
 
     @override
@@ -110,11 +118,12 @@ class FrankaArm(ServoArm):
 
     @override
     def _disconnect(self) -> None:
-        if self._hand is not None:
-            self._hand.close()
-        if self._tracker is not None and self._tracker.is_running:
-            self._tracker.stop()
+        hand, tracker = self._hand, self._tracker
         self._robot = self._model = self._tracker = self._hand = None
+        if hand is not None:
+            hand.close()
+        if tracker is not None and tracker.is_running:
+            tracker.stop()
 
     @override
     def _read(self) -> RobotState:
@@ -142,31 +151,42 @@ class FrankaArm(ServoArm):
         cartesian = reference.mode in CARTESIAN
         if self._tracker is None or self._cartesian is not cartesian:
             self._begin(cartesian)
+            return  # that took a while: the next tick knows what is due by then
         self._require_running()
-        aim, joints = self._aim, self._joints
-        self._advance(reference)
+        now_s, aim, joints = self._now_s(), self._aim, self._joints
+        passed_s = 0.0 if self._sent_s is None else now_s - self._sent_s
+        self._advance(reference, passed_s)
+        # Springs that are not told how fast their end moves lag behind. A tick may come late; the first has no speed.
+        per_s = 0.0 if self._sent_s is None else 1.0 / max(passed_s, 0.5 / self._rate_hz)
         if cartesian:
             turn = rotation_error(self._aim.quat_wxyz, aim.quat_wxyz)
-            twist = self._franky.Twist((self._aim.position - aim.position) * self._rate_hz, turn * self._rate_hz)
+            twist = self._franky.Twist((self._aim.position - aim.position) * per_s, turn * per_s)
             self._tracker.set_target(self._affine(), twist)
         else:
-            self._tracker.set_target(self._joints, (self._joints - joints) * self._rate_hz)
+            self._tracker.set_target(self._joints, (self._joints - joints) * per_s)
+        self._sent_s = now_s
         if grip is not None and self._hand is not None:
             self._hand.wanted = grip
 
-    def _advance(self, reference: Reference) -> None:
-        """Move what the arm is to follow, with which its controller is also told how fast that is: without, springs lag behind."""
-        period_s, target = 1.0 / self._rate_hz, reference.target
+    def _advance(self, reference: Reference, passed_s: float) -> None:
+        """Move what the arm is to follow, as it is to move in so many s; speeds lead the measured arm by a bit at most."""
+        target, cfg, measured = reference.target, self._cfg, self._checked()
         match reference.mode:
             case CommandMode.POSE:
                 self._aim = Pose(target[:3], target[3:])
             case CommandMode.TWIST:
-                turned = quat_multiply(quat_from_rotvec(period_s * target[3:]), self._aim.quat_wxyz)
-                self._aim = Pose(self._aim.position + period_s * target[:3], quat_normalize(turned))
+                here = measured.pose_tool_in_base
+                assert here is not None
+                turned = quat_multiply(quat_from_rotvec(passed_s * target[3:]), self._aim.quat_wxyz)
+                lead_m = _shortened(self._aim.position + passed_s * target[:3] - here.position, cfg.lead_m)
+                lead = _shortened(rotation_error(quat_normalize(turned), here.quat_wxyz), cfg.lead_rad)
+                quat_wxyz = quat_normalize(quat_multiply(quat_from_rotvec(lead), here.quat_wxyz))
+                self._aim = Pose(here.position + lead_m, quat_wxyz)
             case CommandMode.JOINT_POSITION:
                 self._joints = target
             case CommandMode.JOINT_VELOCITY:
-                self._joints = self._joints + period_s * target
+                lead = np.clip(self._joints + passed_s * target - measured.q, -cfg.lead_joint_rad, cfg.lead_joint_rad)
+                self._joints = measured.q + lead
 
     @override
     def _rest(self) -> None:
@@ -181,9 +201,10 @@ class FrankaArm(ServoArm):
             self._tracker.set_target(self._joints)
 
     def _hold(self) -> None:
-        state = self._checked()
+        """Let the arm follow where it is now; what was read last may be from before it was stopped."""
+        self._newest = state = self._read()
         assert state.pose_tool_in_base is not None
-        self._aim, self._joints = state.pose_tool_in_base, state.q
+        self._aim, self._joints, self._sent_s = state.pose_tool_in_base, state.q, None
 
     def _require_running(self) -> None:
         """Raise what has ended the controller, such as a reflex, if it has."""
@@ -215,6 +236,10 @@ class FrankaArm(ServoArm):
     def _affine(self) -> Any:  # noqa: ANN401
         w, x, y, z = self._aim.quat_wxyz
         return self._franky.Affine(self._aim.position, np.array([x, y, z, w]))
+
+
+def _shortened(vector: Vector, longest: float) -> Vector:
+    return vector * min(1.0, longest / max(float(np.linalg.norm(vector)), 1e-9))
 
 
 class _Hand:

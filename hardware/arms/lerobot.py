@@ -1,10 +1,11 @@
-"""Any arm that LeRobot drives (huggingface/lerobot 0.4, `lerobot.robots.Robot`), by its names and its shape, not by its class."""
+"""Any arm that LeRobot drives (huggingface/lerobot 0.4, `lerobot.robots.Robot`), by its names and shape, not its class."""
 
 import math
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 from typing_extensions import override
 
 from robolearn.core.errors import ConfigError, DriverError
@@ -21,7 +22,8 @@ GRIPPER = "gripper"
 _DEGREE = math.pi / 180.0
 _OPEN = 100.0
 """LeRobot's number for an open gripper; 0 is closed."""
-
+RESET_TOLERANCE = 0.05
+"""rad; motors give way a little to the arm's weight."""
 
 SO101_KWARGS = {"port": "/dev/ttyACM0", "use_degrees": True, "disable_torque_on_disconnect": False}
 """Torque stays on when the server ends: without it the arm would fall."""
@@ -55,11 +57,8 @@ class LeRobotArm(ServoArm):
         spec: What it is; its joints have LeRobot's names, without `.pos`.
     """
 
-    RESET_TOLERANCE = 0.05
-    """Its motors give way a little to the arm's weight."""
-
     def __init__(self, cfg: LeRobotConfig, clock: Clock, spec: RobotSpec) -> None:
-        super().__init__(spec, clock, cfg.rate_hz)
+        super().__init__(replace(spec, reset_tolerance=RESET_TOLERANCE), clock, cfg.rate_hz)
         self._cfg = cfg
         self._robot: Any = None
         self._before: RobotState | None = None
@@ -81,16 +80,14 @@ class LeRobotArm(ServoArm):
             fix = "is it plugged in and powered, and may you open its port? `robolearn doctor` looks"
             raise DriverError(self._name, expected="an arm that answers", got=str(error), fix=fix) from error
         if not self._robot.is_calibrated:
-            self._robot.disconnect()
-            fix = "lerobot-calibrate first"
-            raise DriverError(self._name, expected="a calibrated arm", got="none", fix=fix)
+            raise DriverError(self._name, expected="a calibrated arm", got="none", fix="lerobot-calibrate first")
         self._before = None
 
     @override
     def _disconnect(self) -> None:
-        if self._robot is not None:
-            self._robot.disconnect()
-        self._robot = None
+        robot, self._robot = self._robot, None
+        if robot is not None and robot.is_connected:
+            robot.disconnect()
 
     @override
     def _read(self) -> RobotState:

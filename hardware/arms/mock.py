@@ -1,4 +1,4 @@
-"""An arm that is not there: its joints go where they are told, as fast as their limits allow. To try a bridge out without one."""
+"""An arm that is not there, to try a bridge out: its joints go where they are told, as fast as their limits allow."""
 
 from dataclasses import dataclass
 
@@ -39,7 +39,8 @@ class MockArm(ServoArm):
     """Joints without mass.
 
     Args:
-        cfg: What it stands for; of that arm's modes, those in joint coordinates are left, and it senses no more than joints and gripper.
+        cfg: What it stands for; of that arm's modes, those in joint coordinates are left, and it senses no more than
+            joints and gripper.
         clock: Stamps states; its period is that of a client's commands.
     """
 

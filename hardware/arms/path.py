@@ -22,8 +22,8 @@ class Reference:
 class Path:
     """Where an arm is to be as time goes on.
 
-    Poses and joint positions are approached evenly within a period and then held, also when the command has expired. Twists and joint velocities
-    go on until they expire, and then fall to zero.
+    Poses and joint positions are approached evenly within a period and then held, also when the command has expired.
+    Twists and joint velocities go on until they expire, and then fall to zero.
 
     Args:
         period_s: Between two commands of a client.
@@ -40,7 +40,8 @@ class Path:
 
         Args:
             command: Of any mode.
-            measured: Where the arm is, in the coordinates of a pose or of joint positions; counts unless it follows such a path already.
+            measured: Where the arm is, in the coordinates of a pose or of joint positions; counts unless it follows
+                such a path already.
             now_s: On the clock of `at`.
         """
         before = self.at(now_s)

@@ -26,25 +26,29 @@ RESTING = 0.002
 """rad of each joint by which an arm at rest may seem to move in a period."""
 RESET_SPEED = 0.25
 """Share of each joint's top speed at which `reset` drives."""
+STALE, STALE_S, STALE_TICKS = "stale", 0.5, 10
+"""Fault of a state that is older than so long, and than so many ticks: the vendor's library hangs.
+
+A change of its controllers takes less."""
 _log = logging.getLogger(__name__)
 
 
 class ServoArm(abc.ABC):
     """A `RobotDriver` over a vendor's streaming interface; entered before anything else, and once.
 
-    What the vendor's library raises ends all motion and shows as a fault in the state; entering the driver again is the way back.
+    What the vendor's library raises ends all motion and shows as a fault in the state; entering the driver again is the
+    way back. A library that hangs shows as a fault for as long as it does.
 
     Args:
         spec: What the arm is.
         clock: Stamps states; its period is that of a client's commands.
         rate_hz: Of targets.
+        braking_s: For how long the vendor's library may block while the arm comes to rest.
     """
 
-    RESET_TOLERANCE = 0.001
-    """rad of each joint by which `reset` may miss."""
-
-    def __init__(self, spec: RobotSpec, clock: Clock, rate_hz: float) -> None:
+    def __init__(self, spec: RobotSpec, clock: Clock, rate_hz: float, braking_s: float = 0.0) -> None:
         self._spec, self._clock, self._rate_hz = spec, clock, rate_hz
+        self._stale_s = max(STALE_S, STALE_TICKS / rate_hz) + braking_s
         self._path = Path(clock.period_s, RAMP_S)
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -60,8 +64,17 @@ class ServoArm(abc.ABC):
         return self._spec
 
     def __enter__(self) -> Self:
-        self._connect()
-        self._newest, self._fault = self._read(), ""
+        if self._thread is not None and self._thread.is_alive():
+            fix = "start the process again"
+            raise DriverError(self._name, expected="a vendor's library that answers", got="one that hangs", fix=fix)
+        try:
+            self._connect()
+            self._newest, self._fault = self._read(), ""
+        except BaseException:
+            self._let_go()
+            raise
+        self._path.leave()
+        self._grip, self._halt = None, False
         self._ended.clear()
         self._thread = threading.Thread(target=self._serve, name=f"servo of {self._spec.name}", daemon=True)
         self._thread.start()
@@ -73,14 +86,13 @@ class ServoArm(abc.ABC):
         self._ended.set()
         if self._thread is not None:
             self._thread.join(JOIN_S)
-            self._thread = None
-        self._disconnect()
+        self._let_go()
 
     def command(self, command: RobotCommand) -> None:
         """Take a new set-point; see `Path` for what becomes of it.
 
         Raises:
-            DriverError: If the arm does not support the mode, or a fault has ended its motion.
+            DriverError: If the arm does not support the mode, a fault has ended its motion, or its state is stale.
             SpecError: If the target does not have the mode's shape or is not finite.
         """
         if command.mode not in self._spec.modes:
@@ -89,20 +101,21 @@ class ServoArm(abc.ABC):
         target = command.target.tolist()
         if command.target.shape != (size,) or not all(map(math.isfinite, target)):
             raise SpecError(f"{command.mode} target", expected=f"{size} finite numbers", got=target)
-        state = self._checked()
-        if self._fault:
-            raise DriverError(self._name, expected="an arm that moves", got=self._fault, fix="see to it, then restart")
+        state, fault = self._checked(), self._fault or (STALE if self._is_stale() else "")
+        if fault:
+            raise DriverError(self._name, expected="an arm that moves", got=fault, fix="see to it, then restart")
         with self._lock:
             self._path.follow(command, _place(command.mode, state), self._now_s())
             self._grip = self._grip if command.gripper is None else command.gripper
 
     def state(self) -> RobotState:
-        """Return the newest state.
+        """Return the newest state; a new one with a fault at every call while it is stale.
 
         Raises:
             DriverError: If the driver has not been entered.
         """
-        return self._checked()
+        newest = self._checked()
+        return replace(newest, faults=(*newest.faults, STALE)) if self._is_stale() else newest
 
     def stop(self) -> None:
         """Come to rest and hold."""
@@ -111,12 +124,18 @@ class ServoArm(abc.ABC):
             self._halt = True
 
     def reset(self, q: NDArray[np.float64] | None = None) -> None:
-        """Drive there straight through joint space, and rest; blocks until there.
+        """Drive there straight through joint space, and rest, also if that fails; blocks until there.
 
         Raises:
             DriverError: If the arm takes no joint positions, a fault ends its motion, or it does not get there.
         """
-        goal, start = np.array(self._spec.q_home if q is None else q, np.float64), self._checked().q
+        try:
+            self._drive(np.array(self._spec.q_home if q is None else q, np.float64))
+        finally:
+            self.stop()
+
+    def _drive(self, goal: Vector) -> None:
+        start = self._checked().q
         way_s = float((np.abs(goal - start) / (RESET_SPEED * np.array(self._spec.dq_max))).max())
         begun_s, pace, before = self._now_s(), WallClock(self._clock.period_s), start
         while True:
@@ -127,12 +146,15 @@ class ServoArm(abc.ABC):
             pace.wait()
             q = self._checked().q
             short, moved, before = _farthest(q, goal), _farthest(q, before), q
-            if share == 1.0 and short < self.RESET_TOLERANCE and moved < RESTING:
-                break
+            if share == 1.0 and short < self._spec.reset_tolerance and moved < RESTING:
+                return
             if passed_s > 3.0 * way_s + 2.0:
                 got = f"{short:.3f} rad short after {passed_s:.1f} s"
                 raise DriverError(f"reset of {self._name}", expected="to get there", got=got)
-        self.stop()
+
+    def _is_stale(self) -> bool:
+        """Return whether the servo thread, though no fault has ended it, has not read the arm for too long."""
+        return not self._fault and self._now_s() - self._checked().stamp_ns * 1e-9 > self._stale_s
 
     @property
     def _name(self) -> str:
@@ -149,7 +171,7 @@ class ServoArm(abc.ABC):
 
     @abc.abstractmethod
     def _disconnect(self) -> None:
-        """Let go of the arm; may be called twice."""
+        """Let go of as much of the arm as has been reached; may be called twice."""
 
     @abc.abstractmethod
     def _read(self) -> RobotState:
@@ -171,6 +193,13 @@ class ServoArm(abc.ABC):
         if self._newest is None:
             raise DriverError(self._name, expected="a connection", got="none", fix="enter the driver first")
         return self._newest
+
+    def _let_go(self) -> None:
+        """Disconnect; what goes wrong there must not hide why."""
+        try:
+            self._disconnect()
+        except Exception as error:  # noqa: BLE001  (each vendor has errors of its own)
+            _log.error("%s: while disconnecting, %s: %s", self._name, type(error).__name__, error)
 
     def _now_s(self) -> float:
         return self._clock.now_ns() * 1e-9

@@ -1,9 +1,12 @@
 """Universal Robots e-series arms over RTDE, by ur-rtde 1.6."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 from typing_extensions import override
 
 from robolearn.core.errors import ConfigError, DriverError
@@ -15,7 +18,10 @@ from robolearn.hardware.arms.servo import ServoArm
 
 EXTRA = "pip install 'robolearn[ur]'"
 LOOKAHEAD_S, GAIN = 0.05, 300.0
-"""Of servoJ and servoL: how far ahead the controller smooths, and how stiffly it follows; within the vendor's 0.03 to 0.2 s and 100 to 2000."""
+"""Of servoJ and servoL: how far ahead the controller smooths, and how stiffly it follows.
+
+The vendor takes 0.03 to 0.2 s, and 100 to 2000."""
+TCP_TOLERANCE_M = 0.005
 
 
 @dataclass(kw_only=True, slots=True)
@@ -30,6 +36,8 @@ class UrConfig:
     """Of a stop: rad/s^2 of joints, m/s^2 of the tool."""
     watchdog_hz: float = 10.0
     """The controller stops by itself if it hears less often from us."""
+    tool_m: float = 0.0
+    """From the flange to the tool centre point that is set on the controller, along the flange's z axis."""
 
     def __post_init__(self) -> None:
         if not 10.0 <= self.rate_hz <= 500.0:
@@ -41,6 +49,8 @@ class UrConfig:
 class UrArm(ServoArm):
     """One arm; poses and twists are those of the tool centre point that is set on the controller, in the arm's base.
 
+    That point must be where the spec has it, for the workspace box to hold it in joint modes too.
+
     Args:
         cfg: Where it is.
         clock: Stamps states; its period is that of a client's commands.
@@ -48,7 +58,8 @@ class UrArm(ServoArm):
     """
 
     def __init__(self, cfg: UrConfig, clock: Clock, spec: RobotSpec) -> None:
-        super().__init__(spec, clock, cfg.rate_hz)
+        braking_s = max(spec.dq_max) / cfg.deceleration
+        super().__init__(replace(spec, tool_m=cfg.tool_m), clock, cfg.rate_hz, braking_s)
         self._cfg = cfg
         self._control: Any = None
         self._receive: Any = None
@@ -69,15 +80,28 @@ class UrArm(ServoArm):
         except RuntimeError as error:
             fix = "is it on, in remote control, and is nobody else in control of it?"
             raise DriverError(self._name, expected=f"an arm at {self._cfg.host}", got=str(error), fix=fix) from error
+        self._require_tool(self._control.getTCPOffset())
         self._control.setWatchdog(self._cfg.watchdog_hz)
+
+    def _require_tool(self, offset: list[float]) -> None:
+        """Check the tool centre point that is set on the controller: position (m) and rotation vector in the flange."""
+        wanted = 0.0, 0.0, self._cfg.tool_m
+        if len(offset) != 6 or math.dist(offset[:3], wanted) > TCP_TOLERANCE_M:
+            expected = f"the tool centre point at {_metres(wanted)} of the flange"
+            fix = "set robot.tool_m, or the controller's TCP, so that they agree"
+            raise DriverError(self._name, expected=expected, got=_metres(offset[:3]), fix=fix)
 
     @override
     def _disconnect(self) -> None:
-        if self._control is not None:
-            self._control.stopScript()
-            self._control.disconnect()
-            self._receive.disconnect()
+        control, receive = self._control, self._receive
         self._control = self._receive = None
+        try:
+            if control is not None:
+                control.stopScript()
+                control.disconnect()
+        finally:
+            if receive is not None:
+                receive.disconnect()
 
     @override
     def _read(self) -> RobotState:
@@ -135,6 +159,10 @@ class UrArm(ServoArm):
             "connection": not receive.isConnected(),
         }
         return tuple(name for name, on in stops.items() if on)
+
+
+def _metres(position: Sequence[float]) -> str:
+    return f"({', '.join(f'{value:.3f}' for value in position)}) m"
 
 
 def _tcp(pose: Vector) -> list[float]:

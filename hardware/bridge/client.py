@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 import numpy as np
+from msgspec.structs import replace as replaced
 from numpy.typing import NDArray
 
 from robolearn.core.errors import CommandTimeoutError, ConfigError, DriverError, WireError, nearest
@@ -33,7 +34,7 @@ from robolearn.wire.messages import (
     Stop,
     Welcome,
 )
-from robolearn.wire.sockets import HandshakeWatch, SecurityConfig, Sockets, sent, take_newest
+from robolearn.wire.sockets import HandshakeWatch, SecurityConfig, Sockets, is_local, sent, take_newest
 from robolearn.wire.states import at, from_message
 
 AnswerT = TypeVar("AnswerT")
@@ -56,7 +57,7 @@ class ClientConfig:
     reset_s: float = 30.0
     """Patience for a reset, or for a twin's new episode."""
     state_s: float = 0.3
-    """A state older than this is a fault."""
+    """A state that was taken, or came, longer ago than this is a fault."""
     deadline_s: float = 0.1
     """A command that arrives later than this after it was sent is refused by the server."""
     align: bool = False
@@ -106,9 +107,33 @@ class BridgeClient:
             WireError: If it speaks another version.
         """
         answer = self.request(lambda number: Hello(id=number, protocol=PROTOCOL, client=self.cfg.name))
-        self.welcome = _expect(answer, Welcome)
-        self.offset_ns, self.round_trip_s = self._compare_clocks()
+        welcome = _expect(answer, Welcome)
+        server = self.cfg.commands
+        cameras = {name: replaced(at, endpoint=reached(at.endpoint, server)) for name, at in welcome.cameras.items()}
+        self.welcome = replaced(welcome, cameras=cameras)
+        self._compare_clocks()
         return self.welcome
+
+    def make_up(self) -> None:
+        """Compare clocks again, which drift apart, and introduce this client anew to a server that was restarted.
+
+        Raises:
+            CommandTimeoutError: If it does not answer.
+            WireError: If it speaks another version.
+        """
+        if self._compare_clocks() != self.welcome.session:
+            self.hello()
+
+    def require_rate(self, rate_hz: float) -> None:
+        """Check that an env commands at the rate for which the server's limits are set.
+
+        Raises:
+            ConfigError: If it does not.
+        """
+        wanted_hz = 1.0 / self.welcome.period_s
+        if abs(rate_hz - wanted_hz) > 0.01 * wanted_hz:
+            fix = "start the server with the rate_hz of the env"
+            raise ConfigError("rate of commands", expected=f"{wanted_hz:g} Hz", got=f"{rate_hz:g} Hz", fix=fix)
 
     def request(self, make: Callable[[int], Request], patience_s: float | None = None) -> FromServer:
         """Ask something and return the answer; messages to earlier questions are dropped.
@@ -118,8 +143,8 @@ class BridgeClient:
             DriverError: If the server refuses.
             WireError: If it refuses this client's keys, or answers nonsense.
         """
-        number = next(self._ids)
-        deadline_ns = self._now_ns() + round(1e9 * (self.cfg.answer_s if patience_s is None else patience_s))
+        number, wait_s = next(self._ids), self.cfg.answer_s if patience_s is None else patience_s
+        deadline_ns = self._now_ns() + round(1e9 * wait_s)
         self._post(make(number), deadline_ns)
         while (left_ms := (deadline_ns - self._now_ns()) * 1e-6) > 0.0:
             self._watch.check()
@@ -128,11 +153,11 @@ class BridgeClient:
                 if answer.id != number:
                     continue
                 if isinstance(answer, Refused):
-                    raise DriverError(
-                        self.cfg.commands, expected="to be obeyed", got=f"{answer.reason}: {answer.detail}"
-                    )
+                    got = f"{answer.reason}: {answer.detail}"
+                    raise DriverError(self.cfg.commands, expected="to be obeyed", got=got)
                 return answer
-        raise self._silence()
+        fix = "is the robot server running there? `robolearn doctor` looks"
+        raise CommandTimeoutError(self.cfg.commands, expected=f"an answer in {wait_s:g} s", got="none", fix=fix)
 
     def ping_s(self) -> float:
         """Return how long a question takes to be answered, s.
@@ -180,9 +205,8 @@ class BridgeClient:
             if states is not None and states.session == self.welcome.session and wanted(states):
                 return states
             self._listen.poll(10)
-        raise CommandTimeoutError(
-            self.cfg.states, expected="states of the robot", got="none", fix="is this the address of the states?"
-        )
+        fix = "is this the address of the states?"
+        raise CommandTimeoutError(self.cfg.states, expected="states of the robot", got="none", fix=fix)
 
     def server_ns(self) -> int:
         """Return the time on the server's clock."""
@@ -193,37 +217,28 @@ class BridgeClient:
         self._sockets.close()
 
     def _post(self, message: Request, deadline_ns: int) -> None:
-        while not sent(self._ask, encode(message)):
+        while not sent(self._ask, encode(message)) and self._now_ns() < deadline_ns:
             self._watch.check()
-            if self._now_ns() >= deadline_ns:
-                raise self._silence()
             time.sleep(0.005)
 
-    def _compare_clocks(self) -> tuple[int, float]:
-        """Return by how much the server's clock is ahead, ns, and the quickest round trip, s: the error is at most half of it."""
-        best: tuple[int, int] | None = None
+    def _compare_clocks(self) -> int:
+        """Measure by how much the server's clock is ahead, wrong by half of the quickest round trip at most; return its session."""
+        trips: list[tuple[int, int, int]] = []
         for _ in range(PINGS):
-            sent = self._now_ns()
+            sent_ns = self._now_ns()
             pong = _expect(self.request(lambda number: Ping(id=number)), Pong)
-            back = self._now_ns()
-            trip = back - sent
-            if best is None or trip < best[1]:
-                best = pong.now_ns - (sent + trip // 2), trip
-        assert best is not None
-        return best[0], best[1] * 1e-9
-
-    def _silence(self) -> CommandTimeoutError:
-        fix = "is the robot server running there? `robolearn doctor` looks"
-        return CommandTimeoutError(
-            self.cfg.commands, expected=f"an answer in {self.cfg.answer_s} s", got="none", fix=fix
-        )
+            trip_ns = self._now_ns() - sent_ns
+            trips.append((trip_ns, pong.now_ns - (sent_ns + trip_ns // 2), pong.session))
+        trip_ns, self.offset_ns, _ = min(trips)
+        self.round_trip_s = trip_ns * 1e-9
+        return trips[-1][2]
 
 
 class RemoteRobot(RobotDriver):
     """One arm behind a bridge; supervised there.
 
-    `state` never waits: news that are too old, or of another session, come back with a fault of their own. A `reset` makes
-    up with a server that was restarted.
+    `state` never waits: news that are too old, or of another session, come back with a fault of their own. A `reset`
+    compares clocks again, and makes up with a server that was restarted.
 
     Raises:
         ConfigError: If the server has no such arm.
@@ -236,6 +251,7 @@ class RemoteRobot(RobotDriver):
         self._client, self._arm = client, arm
         self._spec = client.welcome.arms[arm]
         self._lease: int | None = None
+        self._session = client.welcome.session  # in which the lease was granted
 
     @property
     def spec(self) -> RobotSpec:
@@ -243,16 +259,14 @@ class RemoteRobot(RobotDriver):
         return self._spec
 
     def __enter__(self) -> Self:
-        self._acquire()
-        self._client.wait_for_states()
+        self.hold()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._lease is not None:
-            session, lease = self._client.welcome.session, self._lease
-            self._lease = None
+            session, lease, self._lease = self._session, self._lease, None
             try:
                 self._client.request(lambda n: Release(id=n, session=session, arm=self._arm, lease=lease))
             except (DriverError, WireError):
@@ -275,7 +289,7 @@ class RemoteRobot(RobotDriver):
         if self._lease is None:
             raise DriverError(f"arm '{self._arm}'", expected="an acquired arm", got="none", fix="enter it first")
         return Command(
-            session=self._client.welcome.session,
+            session=self._session,
             arm=self._arm,
             lease=self._lease,
             seq=command.seq,
@@ -304,12 +318,13 @@ class RemoteRobot(RobotDriver):
         states = self._client.states()
         if states is None or self._arm not in states.arms:
             raise CommandTimeoutError(f"arm '{self._arm}'", expected="a state", got="none", fix="enter it first")
-        state = from_message(states.arms[self._arm], states.clock_id, self._client.offset_ns)
-        if states.session != self._client.welcome.session:
-            return replace(state, applied=None, faults=(*state.faults, RESTARTED))
-        if self._client.silent_s() > self._client.cfg.state_s:
-            return replace(state, applied=None, faults=(*state.faults, STALE))
-        return state
+        message = states.arms[self._arm]
+        state = from_message(message, states.clock_id, self._client.offset_ns)
+        age_s = max((self._client.server_ns() - message.stamp_ns) * 1e-9, self._client.silent_s())
+        if states.session == self._session and age_s <= self._client.cfg.state_s:
+            return state
+        fault = STALE if states.session == self._session else RESTARTED
+        return replace(state, applied=None, faults=(*state.faults, fault))
 
     def state_at(self, stamp_ns: int) -> RobotState:
         """Return the newest state, but joints, pose and gripper as they were then; as far back as the server says.
@@ -331,9 +346,8 @@ class RemoteRobot(RobotDriver):
         Raises:
             DriverError: If it cannot be reached, or the server refuses.
         """
-        self._make_up()
-        session, lease = self._client.welcome.session, self._lease
-        assert lease is not None
+        self._client.make_up()
+        lease, session = self.hold(), self._session
         wanted = None if q is None else q.tolist()
         self._client.request(
             lambda n: Reset(id=n, session=session, arm=self._arm, lease=lease, q=wanted), self._client.cfg.reset_s
@@ -345,24 +359,39 @@ class RemoteRobot(RobotDriver):
         Raises:
             DriverError: If the server refuses.
         """
-        self._make_up()
-        session, lease = self._client.welcome.session, self._lease
-        assert lease is not None
+        self._client.make_up()
+        lease, session = self.hold(), self._session
         self._client.request(lambda n: ClearFaults(id=n, session=session, arm=self._arm, lease=lease))
 
-    def _acquire(self) -> None:
-        session = self._client.welcome.session
-        answer = self._client.request(lambda n: Acquire(id=n, session=session, arm=self._arm))
-        self._lease = _expect(answer, Granted).lease
+    def hold(self) -> int:
+        """Acquire the arm, unless that was done in the present session; return the lease.
 
-    def _make_up(self) -> None:
-        """Introduce and acquire anew after the server was restarted."""
-        states = self._client.states()
-        if states is not None and states.session != self._client.welcome.session:
-            self._client.hello()
-            self._lease = None
-        if self._lease is None:
-            self._acquire()
+        Raises:
+            DriverError: If another client holds it, or a restarted server has another arm by this name.
+        """
+        welcome = self._client.welcome
+        if self._lease is not None and self._session == welcome.session:
+            return self._lease
+        if welcome.arms.get(self._arm) != self._spec:
+            fix = "connect anew"
+            raise DriverError(f"arm '{self._arm}'", expected="the arm of before", got="another one, or none", fix=fix)
+        answer = self._client.request(lambda n: Acquire(id=n, session=welcome.session, arm=self._arm))
+        self._lease, self._session = _expect(answer, Granted).lease, welcome.session
+        self._client.wait_for_states()
+        return self._lease
+
+
+def reached(endpoint: str, server: str) -> str:
+    """Return how a client of `server` reaches an address that this named: its wildcards and its loopback are not the client's.
+
+    >>> [reached(f"tcp://{host}:5670", "tcp://robot:5650") for host in ("0.0.0.0", "127.0.0.1", "camera")]
+    ['tcp://robot:5670', 'tcp://robot:5670', 'tcp://camera:5670']
+    """
+    host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
+    foreign = host in ("*", "0.0.0.0", "[::]") or (is_local(endpoint) and not is_local(server))  # noqa: S104
+    if not foreign or not (endpoint.startswith("tcp://") and server.startswith("tcp://")):
+        return endpoint
+    return f"{server.rpartition(':')[0]}:{port}"
 
 
 def _expect(answer: FromServer, kind: type[AnswerT]) -> AnswerT:

@@ -19,9 +19,11 @@ from robolearn.wire.states import to_command, to_message, to_past
 
 WATCHDOG, LET_GO, ASKED, FAULT = "watchdog", "released", "asked", "fault"
 """What may have stopped an arm: no command in time, its holder gave it back, somebody asked, a latched fault."""
-LATE, REPLACED = "late", "replaced"
+LATE, REPLACED, STOPPED = "late", "replaced", "stopped"
 PAST_NS, MOST_PAST = 300_000_000, 16
 """For how long it is said where an arm was, and in how many places at most."""
+RESTING = 0.002
+"""rad of each joint by which an arm at rest may seem to move in a period."""
 _log = logging.getLogger(__name__)
 
 
@@ -58,9 +60,9 @@ class Lease:
 class ArmDesk:
     """Takes commands for one supervised arm, and keeps it safe from those who send none, late ones, or somebody else's.
 
-    Every refused command is counted by its reason: `session`, `lease`, `seq`, `late`, `early`, `busy` (a reset is under way), `replaced` (while it waited,
-    a newer one came), and the supervisor's own, such as `non_finite`, which latch. An arm whose commands stop coming is stopped once the last one has expired; it
-    then says `stopped_by: watchdog` until the next command.
+    Every refused command is counted by its reason: `session`, `lease`, `seq`, `late`, `early`, `busy` (a reset is under way), `replaced` (while it
+    waited, a newer one or a reset came), `stopped` (a stop overtook it), and the supervisor's own, such as `non_finite`, which latch. An arm whose
+    commands stop coming is stopped once the last one has expired; it then says `stopped_by: watchdog` until the next command.
 
     Args:
         robot: Supervised, and entered; nothing else commands it.
@@ -73,11 +75,12 @@ class ArmDesk:
         self.robot = robot
         self._clock, self._session, self._cfg = clock, session, cfg
         self._lease: Lease | None = None
-        self._accepted = 0
+        self._accepted, self._accepted_seq = 0, -1
         self._rejected: Counter[str] = Counter()
         self._stopped_by = ""
         self._past: deque[Past] = deque(maxlen=MOST_PAST)
         self._seq = -1
+        """Of the last command of the holder that came in time and order, whatever became of it."""
         self._waiting: Command | None = None
         """What came too soon after the command before."""
         self._came_ns = 0
@@ -102,20 +105,13 @@ class ArmDesk:
         """Return the number of a new lease.
 
         Raises:
-            DriverError: If another client holds the arm, and has been heard of lately.
+            DriverError: As `require_free`.
         """
-        now_ns, held = self._clock.now_ns(), self._lease
-        if held is not None and held.client != client and now_ns - held.heard_ns <= self._cfg.lease_s * 1e9:
-            raise DriverError(
-                f"arm '{self.robot.spec.name}'",
-                expected="nobody who commands it",
-                got=f"'{held.name}'",
-                fix="stop that client, or wait until it has been silent for lease_s",
-            )
-        if held is not None:
+        self.require_free(client)
+        if self._lease is not None:
             self.stop(LET_GO)
-        self._lease = Lease(client, name, secrets.randbits(62), now_ns)
-        self._seq = -1
+        self._lease = Lease(client, name, secrets.randbits(62), self._clock.now_ns())
+        self._seq = self._accepted_seq = -1
         _log.info("arm '%s' is commanded by '%s'", self.robot.spec.name, name)
         return self._lease.number
 
@@ -140,6 +136,23 @@ class ArmDesk:
             got = "nobody" if held is None else f"'{held.name}'"
             raise DriverError(f"arm '{self.robot.spec.name}'", expected="its present holder", got=got, fix="acquire it")
 
+    def require_free(self, client: bytes) -> None:
+        """Check that no other client holds the arm.
+
+        Raises:
+            DriverError: If one does, and has been heard of lately, or a reset is under way for it.
+        """
+        held = self._lease
+        if held is None or held.client == client:
+            return
+        if self.busy or self._clock.now_ns() - held.heard_ns <= self._cfg.lease_s * 1e9:
+            raise DriverError(
+                f"arm '{self.robot.spec.name}'",
+                expected="nobody who commands it",
+                got=f"'{held.name}'",
+                fix="stop that client, or wait until it has been silent for lease_s",
+            )
+
     def heard(self, client: bytes) -> None:
         """Take note that a client is alive."""
         if self._lease is not None and self._lease.client == client:
@@ -158,17 +171,28 @@ class ArmDesk:
         self._waiting, self._came_ns = command, now_ns
         return self._pass_on(now_ns)
 
+    def overtaken(self, client: bytes, command: Command) -> str:
+        """Refuse a command that came before a stop which has been obeyed already; return why."""
+        reason = self._refusal(client, command, self._clock.now_ns())
+        if not reason:
+            self._seq, reason = command.seq, STOPPED
+        self._reject(reason)
+        return reason
+
     def _pass_on(self, now_ns: int) -> str:
         """Give what waits to the supervisor if it is time for it; return why that refused it, or an empty string."""
         if self._waiting is None:
             return ""
         command = to_command(self._waiting)
-        since_ns = math.inf if self._passed_ns is None else now_ns - self._passed_ns
-        soon = 0 <= since_ns < self._cfg.apart * self._clock.period_s * 1e9
+        period_ns, due_ns = self._clock.period_s * 1e9, float(self._came_ns)
+        soon = False
+        if self._passed_ns is not None:
+            due_ns = max(due_ns, self._passed_ns + self._cfg.apart * period_ns)
+            soon = self._passed_ns <= now_ns < due_ns
         if soon and not command_faults(command, self.robot.spec):  # what is unusable latches at once
             return ""
         self._waiting = None
-        if now_ns - self._came_ns > self._clock.period_s * 1e9:  # the server itself stood still
+        if now_ns - due_ns > period_ns:  # the server itself stood still
             self._reject(LATE)
             return LATE
         try:
@@ -177,7 +201,7 @@ class ArmDesk:
             reason = self.robot.faults[0] if self.robot.faults else "refused"
             self._reject(reason, str(error))
             return reason
-        self._accepted += 1
+        self._accepted, self._accepted_seq = self._accepted + 1, command.seq
         self._accepted_ns, self._passed_ns, self._stopped_by = now_ns, now_ns, ""
         self._expiry_ns = now_ns + round(command.valid_for_s * 1e9)
         return ""
@@ -201,21 +225,30 @@ class ArmDesk:
         """
         robot = self.robot
         if CommandMode.JOINT_POSITION not in robot.spec.modes:
+            self._forget(REPLACED)
             robot.reset(q)
+            self._stopped_by = ""
             return
         if robot.faults:
             expected, got = "no latched faults", ", ".join(robot.faults)
             raise DriverError(f"reset of arm '{robot.spec.name}'", expected=expected, got=got, fix="clear_faults first")
         wanted = np.array(robot.spec.q_home if q is None else q, np.float64)
         robot.require_reachable(wanted)
-        self._expiry_ns, self._stopped_by = None, ""
-        self._homing = Homing(robot, wanted, gripper, self._cfg.homing_speed, self._clock)
+        homing = Homing(robot, wanted, gripper, self._cfg.homing_speed, self._clock)
+        self._forget(REPLACED)
+        self._homing, self._stopped_by = homing, ""
 
     def stop(self, why: str) -> None:
         """Bring the arm to rest, and give up any reset."""
-        self._expiry_ns = self._homing = self._waiting = self._passed_ns = None
+        self._forget(STOPPED)
         self._stopped_by = why
         self.robot.stop()
+
+    def _forget(self, why: str) -> None:
+        """Give up whatever is under way; a command that waits is refused by that name."""
+        if self._waiting is not None:
+            self._reject(why)
+        self._expiry_ns = self._homing = self._waiting = self._passed_ns = None
 
     def clear_faults(self) -> None:
         """Clear latched faults."""
@@ -250,7 +283,7 @@ class ArmDesk:
             state,
             holder="" if self._lease is None else self._lease.name,
             stopped_by=self._stopped_by,
-            command_seq=self._seq,
+            command_seq=self._accepted_seq,
             command_age_s=age_s,
             accepted=self._accepted,
             rejected=dict(self._rejected),
@@ -287,45 +320,45 @@ class Homing:
         clock: Times the way.
     """
 
-    TOLERANCE = 0.005
-    """rad."""
     PATIENCE = 3.0
     """The way may take this many times as long as it should, and a second."""
 
     def __init__(self, robot: SupervisedRobot, goal: Vector, gripper: float | None, speed: float, clock: Clock) -> None:
         self._robot, self._goal, self._gripper, self._clock = robot, goal, gripper, clock
-        self._start = robot.state().q
+        self._start = self._before = robot.state().q
         top = speed * np.array(robot.spec.dq_max)
         self._duration_s = max(float((np.abs(goal - self._start) / top).max()), clock.period_s)
         self._begun_ns = self._last_ns = clock.now_ns()
         self._seq = itertools.count()
 
     def step(self) -> bool:
-        """Send the next waypoint if it is time for one; return whether the arm has arrived.
+        """Send the next waypoint if it is time for one; return whether the arm has arrived, and rests.
 
         Raises:
             DriverError: If a fault is latched, or the arm does not get there.
         """
         now_ns, period_ns = self._clock.now_ns(), round(self._clock.period_s * 1e9)
         passed_s = (now_ns - self._begun_ns) * 1e-9
-        state = self._robot.state()
-        if passed_s > self._duration_s and float(np.abs(state.q - self._goal).max()) < self.TOLERANCE:
+        if now_ns - self._last_ns < period_ns and passed_s > 0.0:
+            return False
+        q = self._robot.state().q
+        short, moved = float(np.abs(q - self._goal).max()), float(np.abs(q - self._before).max())
+        self._last_ns, self._before = now_ns, q
+        if passed_s > self._duration_s and short < self._robot.spec.reset_tolerance and moved < RESTING:
             return True
         if passed_s > self.PATIENCE * self._duration_s + 1.0:
-            short = f"{float(np.abs(state.q - self._goal).max()):.3f} rad short after {passed_s:.1f} s"
-            raise DriverError(f"reset of arm '{self._robot.spec.name}'", expected="to get there", got=short)
-        if now_ns - self._last_ns >= period_ns or passed_s == 0.0:
-            self._last_ns = now_ns
-            share = min((passed_s + self._clock.period_s) / self._duration_s, 1.0)
-            target = self._start + (3.0 - 2.0 * share) * share**2 * (self._goal - self._start)
-            self._robot.command(
-                RobotCommand(
-                    mode=CommandMode.JOINT_POSITION,
-                    target=target,
-                    gripper=self._gripper,
-                    valid_for_s=5.0 * self._clock.period_s,
-                    seq=next(self._seq),
-                ),
-                towards=self._goal,
-            )
+            got = f"{short:.3f} rad short after {passed_s:.1f} s, {moved:.3f} rad in the last period"
+            raise DriverError(f"reset of arm '{self._robot.spec.name}'", expected="to get there, and rest", got=got)
+        share = min((passed_s + self._clock.period_s) / self._duration_s, 1.0)
+        target = self._start + (3.0 - 2.0 * share) * share**2 * (self._goal - self._start)
+        self._robot.command(
+            RobotCommand(
+                mode=CommandMode.JOINT_POSITION,
+                target=target,
+                gripper=self._gripper,
+                valid_for_s=5.0 * self._clock.period_s,
+                seq=next(self._seq),
+            ),
+            towards=self._goal,
+        )
         return False

@@ -7,9 +7,9 @@ from typing import Protocol, assert_never
 
 import numpy as np
 
-from robolearn.core.errors import RobolearnError, WireError
+from robolearn.core.errors import DriverError, RobolearnError, WireError
 from robolearn.core.protocols import Clock
-from robolearn.hardware.bridge.desk import ASKED, ArmDesk, DeskConfig
+from robolearn.hardware.bridge.desk import ASKED, STOPPED, ArmDesk, DeskConfig
 from robolearn.safety import SupervisedRobot
 from robolearn.wire.codec import Decoder
 from robolearn.wire.messages import (
@@ -37,6 +37,8 @@ from robolearn.wire.messages import (
 
 MOST_NAMES = 256
 """Clients whose names are remembered; the oldest makes room."""
+BEGIN = ""
+"""What is waited for that is no reset of an arm."""
 Answer = tuple[bytes, FromServer]
 """A client, and what it is told."""
 _log = logging.getLogger(__name__)
@@ -46,11 +48,19 @@ class Scene(Protocol):
     """The surroundings of a twin: they are simulated, and can be set up anew."""
 
     def begin(self, seed: int, desks: Mapping[str, ArmDesk]) -> None:
-        """Start to set up the episode of a seed."""
+        """Start to set up the episode of a seed, at once.
+
+        Raises:
+            RobolearnError: If that cannot be done.
+        """
         ...
 
     def ready(self) -> bool:
-        """Go on with setting up; return whether all is as it should be."""
+        """Go on with setting up; return whether all is as it should be.
+
+        Raises:
+            RobolearnError: If it never will be.
+        """
         ...
 
     def advance(self) -> None:
@@ -89,34 +99,41 @@ class Reception:
         self._decode: Decoder[FromClient] = Decoder(FromClient, "message from a client")
         self._names: dict[bytes, str] = {}
         self._waiting: dict[str, tuple[bytes, int]] = {}
-        """What a reset of an arm, or a begin (no arm), is to be answered to."""
+        """Whom the reset of an arm, or `BEGIN`, is to be answered to."""
         self._seq = self._episode = 0
 
     def take(self, messages: Sequence[Sequence[bytes]]) -> tuple[list[Answer], bool]:
         """Do what clients have sent, each (client, message); return the answers, and whether there were commands.
 
-        Whoever asks for a stop goes first.
+        Whoever asks for a stop goes first, and what would have moved the arm before that is refused.
         """
-        heard: list[tuple[bytes, FromClient]] = []
+        heard = list(self._decoded(messages))
+        stops = {message.arm: at for at, (_, message) in enumerate(heard) if isinstance(message, Stop)}
+        answers: list[Answer] = []
+        for stopping in (True, False):
+            for at, (client, message) in enumerate(heard):
+                if isinstance(message, Stop) is stopping:
+                    answer = self._do(client, message, overtaken=at < _stopped_at(message, stops))
+                    answers += [] if answer is None else [(client, answer)]
+            answers += self._arrived()  # whatever a stop has ended, before anything else begins
+        return answers, any(isinstance(message, Command) for _, message in heard)
+
+    def _decoded(self, messages: Sequence[Sequence[bytes]]) -> Iterator[tuple[bytes, FromClient]]:
+        """Yield what is understood, and count what is not."""
         for frames in messages:
             try:
                 if len(frames) != 2:
                     raise WireError("message from a client", expected="one frame", got=f"{len(frames) - 1}")
-                heard.append((frames[0], self._decode(frames[1])))
+                yield frames[0], self._decode(frames[1])
             except WireError as error:
                 self.damaged += 1
                 if self.damaged & (self.damaged - 1) == 0:  # 1st, 2nd, 4th, 8th ...: a flood must not fill the log
                     _log.warning("%s (%d so far)", error, self.damaged)
-        heard.sort(key=lambda item: not isinstance(item[1], Stop))
-        answers: list[Answer] = []
-        for client, message in heard:
-            answer = self._do(client, message)
-            if answer is not None:
-                answers.append((client, answer))
-        return answers, any(isinstance(message, Command) for _, message in heard)
 
     def tick(self) -> list[Answer]:
         """Do what time brings; return answers to what has been done by now."""
+        for client, _ in self._waiting.values():
+            self._heard(client)  # a client that waits for its answer has nothing to say
         for desk in self._desks.values():
             desk.tick()
         if self._scene is not None:
@@ -137,13 +154,20 @@ class Reception:
             damaged=self.damaged,
         )
 
-    def _do(self, client: bytes, message: FromClient) -> FromServer | None:
+    def _heard(self, client: bytes) -> None:
         for desk in self._desks.values():
             desk.heard(client)
+
+    def _do(self, client: bytes, message: FromClient, *, overtaken: bool) -> FromServer | None:
+        """Return the answer to a message, if it has one now; one that was overtaken by a stop is refused."""
+        self._heard(client)
         if isinstance(message, Command):
             if message.arm in self._desks:
-                self._desks[message.arm].command(client, message)
+                desk = self._desks[message.arm]
+                (desk.overtaken if overtaken else desk.command)(client, message)
             return None
+        if overtaken:
+            return Refused(id=message.id, reason=STOPPED, detail="somebody asked for a stop after this")
         try:
             return self._serve(client, message)
         except RobolearnError as error:
@@ -155,7 +179,7 @@ class Reception:
             case Hello():
                 return self._welcome(client, message)
             case Ping():
-                return Pong(id=message.id, now_ns=self._clock.now_ns(), clock_id=self._clock.clock_id)
+                return Pong(id=message.id, now_ns=self._clock.now_ns(), session=self.session)
             case Stop():
                 self._desk(message.arm).stop(ASKED)
                 _log.warning("arm '%s' stopped: asked by '%s'", message.arm, self._names.get(client, "unnamed"))
@@ -188,6 +212,7 @@ class Reception:
     def _serve_holder(self, client: bytes, message: Acquire | Release | Reset | ClearFaults) -> FromServer | None:
         self._require_session(message.session)
         desk = self._desk(message.arm)
+        self._require_no_begin(client)
         if isinstance(message, Acquire):
             return Granted(id=message.id, lease=desk.acquire(client, self._names.get(client, "unnamed")))
         desk.require(client, message.lease)
@@ -209,24 +234,45 @@ class Reception:
         self._require_session(message.session)
         if self._scene is None:
             raise WireError("begin", expected="a server with a scene, a twin", got="a robot: set the scene up by hand")
+        if BEGIN in self._waiting:
+            raise DriverError("begin", expected="one at a time", got="one that is under way", fix="wait for it")
+        for desk in self._desks.values():
+            desk.require_free(client)
         self._scene.begin(message.seed, self._desks)
-        self._waiting[""] = client, message.id
+        self._waiting[BEGIN] = client, message.id
+
+    def _require_no_begin(self, client: bytes) -> None:
+        """Check that no other client waits for a new episode: arms that nobody holds move then, too."""
+        if BEGIN in self._waiting and self._waiting[BEGIN][0] != client:
+            name = self._names.get(self._waiting[BEGIN][0], "unnamed")
+            raise DriverError(
+                "request", expected="no new episode under way", got=f"that of '{name}'", fix="wait for it"
+            )
 
     def _arrived(self) -> Iterator[Answer]:
         for arm, (client, request) in list(self._waiting.items()):
-            if arm == "":
-                if self._scene is None or not self._scene.ready():
-                    continue
-                self._episode += 1
-                yield client, Done(id=request)
-            else:
-                desk = self._desks[arm]
-                if desk.busy:
-                    continue
-                why = desk.stopped_by
-                detail = f"the reset was ended: {why}"
-                yield client, Refused(id=request, reason=why, detail=detail) if why else Done(id=request)
-            del self._waiting[arm]
+            answer = self._begun(request) if arm == BEGIN else self._reset(arm, request)
+            if answer is not None:
+                del self._waiting[arm]
+                yield client, answer
+
+    def _begun(self, request: int) -> Done | Refused | None:
+        """Return the answer to a begin, if it has come to an end."""
+        try:
+            if self._scene is None or not self._scene.ready():
+                return None
+        except RobolearnError as error:
+            _log.error("new episode given up: %s", error)
+            return Refused(id=request, reason=type(error).__name__, detail=str(error))
+        self._episode += 1
+        return Done(id=request)
+
+    def _reset(self, arm: str, request: int) -> Done | Refused | None:
+        """Return the answer to a reset, if it has come to an end."""
+        desk, why = self._desks[arm], self._desks[arm].stopped_by
+        if desk.busy:
+            return None
+        return Refused(id=request, reason=why, detail=f"the reset was ended: {why}") if why else Done(id=request)
 
     def _require_session(self, session: int) -> None:
         if session != self.session:
@@ -237,3 +283,14 @@ class Reception:
         if arm not in self._desks:
             raise WireError("arm", expected=f"one of {sorted(self._desks)}", got=f"'{arm}'")
         return self._desks[arm]
+
+
+def _stopped_at(message: FromClient, stops: Mapping[str, int]) -> int:
+    """Return the place of the last stop that concerns a message, -1 for none; `stops` are places by arm."""
+    match message:
+        case Begin():
+            return max(stops.values(), default=-1)
+        case Command() | Reset():
+            return stops.get(message.arm, -1)
+        case _:
+            return -1

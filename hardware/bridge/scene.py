@@ -7,7 +7,7 @@ import numpy as np
 from robolearn.core.errors import ConfigError
 from robolearn.core.protocols import Event, Outcome, RobotDriver, StepContext, Task
 from robolearn.core.types import Array
-from robolearn.hardware.bridge.client import BridgeClient
+from robolearn.hardware.bridge.client import BridgeClient, RemoteRobot
 from robolearn.wire.messages import Begin
 
 
@@ -24,14 +24,20 @@ class RemoteScene(Task):
         self._client = client
 
     def reset(self, arms: Mapping[str, RobotDriver], rng: np.random.Generator, options: Mapping[str, object]) -> None:
-        """Have the server set an episode up; its seed is drawn from `rng`.
+        """Have the server set an episode up, whose seed is drawn from `rng`; one that was restarted is greeted anew.
 
         Raises:
             DriverError: If it cannot.
         """
-        del arms, options
-        session, seed = self._client.welcome.session, int(rng.integers(2**62))
-        self._client.request(lambda n: Begin(id=n, session=session, seed=seed), self._client.cfg.reset_s)
+        del options
+        client, seed = self._client, int(rng.integers(2**62))
+        client.make_up()
+        for arm in arms.values():
+            if isinstance(arm, RemoteRobot):
+                arm.hold()
+        before, session = client.wait_for_states().episode, client.welcome.session
+        client.request(lambda n: Begin(id=n, session=session, seed=seed), client.cfg.reset_s)
+        client.wait_for_states(lambda states: states.episode > before)
 
     def evaluate(self, ctx: StepContext, events: Sequence[Event]) -> Outcome:
         """Return the server's verdict; what a person signals counts as well."""

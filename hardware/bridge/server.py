@@ -13,7 +13,6 @@ from robolearn.core.errors import ConfigError
 from robolearn.core.protocols import CameraDriver, Clock
 from robolearn.hardware.bridge.desk import DeskConfig
 from robolearn.hardware.bridge.reception import Answer, Reception, Scene
-from robolearn.hardware.cameras.client import RemoteCameraConfig
 from robolearn.hardware.cameras.tap import CameraTap
 from robolearn.safety import SupervisedRobot
 from robolearn.wire.codec import encode
@@ -45,6 +44,20 @@ class ServerConfig:
             raise ConfigError("server.rate_hz", expected="1 to 2000 Hz", got=self.rate_hz)
 
 
+@dataclass(kw_only=True, slots=True)
+class CameraAddressConfig:
+    """Where a camera server publishes, and how its pictures are."""
+
+    endpoint: str = "tcp://127.0.0.1:5670"
+    height: int = 84
+    width: int = 84
+    rate_hz: float = 30.0
+
+    def __post_init__(self) -> None:
+        if min(self.height, self.width) < 1 or self.rate_hz <= 0.0:
+            raise ConfigError("cameras", expected="a size in pixels and a rate above 0 Hz", got=self)
+
+
 class RobotServer:
     """Owns some arms.
 
@@ -58,6 +71,7 @@ class RobotServer:
 
     Raises:
         ConfigError: If an address cannot be bound to.
+        DriverError: If a driver cannot be entered; those before it are exited again.
     """
 
     def __init__(
@@ -67,26 +81,25 @@ class RobotServer:
         cfg: ServerConfig,
         scene: Scene | None = None,
         cameras: Mapping[str, CameraDriver] | None = None,
-        elsewhere: Mapping[str, RemoteCameraConfig] | None = None,
+        elsewhere: Mapping[str, CameraAddressConfig] | None = None,
     ) -> None:
         self._cfg = cfg
-        self._sockets = Sockets(cfg.security)
+        self._sockets, self._drivers = Sockets(cfg.security), ExitStack()
+        self.missed = 0
         try:
             self._hear, self._tell = self._sockets.answer(cfg.commands), self._sockets.publish(cfg.states)
             taps = {
                 name: CameraTap(camera, clock, self._sockets, cfg.cameras) for name, camera in (cameras or {}).items()
             }
-        except ConfigError:
-            self._sockets.close()
+            for driver in (*arms.values(), *(cameras or {}).values()):
+                self._drivers.enter_context(driver)
+        except BaseException:
+            self.close()
             raise
         self._taps = list(taps.values())
         addresses = {name: _address(camera) for name, camera in (elsewhere or {}).items()}
         addresses |= {name: tap.address for name, tap in taps.items()}
         self._reception = Reception(arms, clock, cfg.desk, scene, addresses)
-        self._drivers = ExitStack()
-        for driver in (*arms.values(), *(cameras or {}).values()):
-            self._drivers.enter_context(driver)
-        self.missed = 0
 
     @property
     def endpoints(self) -> tuple[str, str]:
@@ -123,9 +136,11 @@ class RobotServer:
             tap.look()
 
     def close(self) -> None:
-        """Stop all arms and close all sockets; may be called twice."""
-        self._drivers.close()
-        self._sockets.close()
+        """Stop all arms and close all sockets, whatever drivers say to that; may be called twice."""
+        try:
+            self._drivers.close()
+        finally:
+            self._sockets.close()
 
     def _attend(self, seconds: float) -> None:
         """Serve clients for so long; who commands gets to know at once what has become of it."""
@@ -153,5 +168,5 @@ class RobotServer:
         sent(self._tell, encode(self._reception.states(self.missed)))
 
 
-def _address(cfg: RemoteCameraConfig) -> CameraAddress:
+def _address(cfg: CameraAddressConfig) -> CameraAddress:
     return CameraAddress(endpoint=cfg.endpoint, height=cfg.height, width=cfg.width, rate_hz=cfg.rate_hz)

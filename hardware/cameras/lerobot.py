@@ -1,4 +1,4 @@
-"""Any camera that LeRobot reads (huggingface/lerobot 0.4, `lerobot.cameras.Camera`), by its names and its shape, not by its class."""
+"""Any camera that LeRobot reads (huggingface/lerobot 0.4, `lerobot.cameras.Camera`), by its names and shape, not its class."""
 
 from dataclasses import dataclass, field
 from typing import Any

@@ -27,7 +27,9 @@ class RealSenseConfig(CameraConfig):
 
 
 class RealSenseCamera(PictureSource):
-    """One camera; a picture's stamp is when its exposure was, where the driver knows that on this machine's clock, else when it came.
+    """One camera; a picture's stamp is when its exposure was, where the driver knows that on this machine's clock.
+
+    Elsewhere it is when the picture came.
 
     Args:
         cfg: Which one.

@@ -84,7 +84,7 @@ class CameraServer:
         self.close()
 
     def run(self, stop: Callable[[], bool]) -> None:
-        """Publish until `stop` says so; a camera that has gone is tried again and again, and nothing is published meanwhile."""
+        """Publish until `stop` says so; a camera that has gone is tried again and again, with nothing published meanwhile."""
         while not stop():
             try:
                 self.step()
@@ -105,9 +105,7 @@ class CameraServer:
             camera=self._source.spec.name,
             seq=self._seq,
             stamp_ns=stamp_ns,
-            sent_ns=time.monotonic_ns(),
             clock_id="monotonic",
-            rate_hz=self._source.spec.rate_hz,
             faults=self._watch.faults(part, stamp_ns),
         )
         self._seq += 1

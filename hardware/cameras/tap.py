@@ -39,9 +39,7 @@ class CameraTap:
             camera=self._driver.spec.name,
             seq=self._seq,
             stamp_ns=frame.stamp_ns,
-            sent_ns=self._clock.now_ns(),
             clock_id=frame.clock_id,
-            rate_hz=self._driver.spec.rate_hz,
             faults=[],
         )
         self._seq += 1

@@ -95,8 +95,9 @@ def make_remote_env(cfg: TaskConfig, client: BridgeClient, pause_s: float) -> gy
         pause_s: Which they have for it.
 
     Raises:
-        ConfigError: If the server lacks a camera.
+        ConfigError: If the server lacks a camera, or expects commands at another rate than that of the task.
     """
+    client.require_rate(cfg.rate_hz)
     cameras = {name: RemoteCamera.of(client, name) for name in (() if cfg.observation == "state" else cfg.cameras)}
     return remote_env(
         cfg,

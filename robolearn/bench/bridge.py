@@ -106,9 +106,9 @@ def _keys(folder: Path) -> tuple[SecurityConfig, SecurityConfig]:
 
 @contextmanager
 def _robot(serving: SecurityConfig, asking: SecurityConfig) -> Iterator[RemoteRobot]:
-    """Start the server of an arm that is not there, and yield its client."""
+    """Start the server of an arm that is not there, and yield its client; at twice its rate, so that no command has to wait."""
     keys = [f"server.security.{key}={value}" for key, value in asdict(serving).items() if value]
-    with Process((*VERBS, "robot_server", "robot=mock", f"rate_hz={RATE_HZ}", *BINDS, *keys)) as server:
+    with Process((*VERBS, "robot_server", "robot=mock", f"rate_hz={2.0 * RATE_HZ}", *BINDS, *keys)) as server:
         commands, states = server.address.split()
         client = BridgeClient(ClientConfig(commands=commands, states=states, name="bench", security=asking))
         with closing(client), RemoteRobot(client, ARM) as robot:

@@ -14,7 +14,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
-import zmq
 from msgspec.structs import replace
 
 from robolearn.bench.processes import BINDS, VERBS, Process
@@ -45,7 +44,7 @@ from robolearn.wire.messages import (
     States,
     Stop,
 )
-from robolearn.wire.sockets import Sockets, bound_to, sent, take_newest, wait_for_any
+from robolearn.wire.sockets import Sockets, bound_to, sent, subscribe, take_newest, wait_for_any
 from robolearn.wire.training import TRAINING, Deliver, Inquire, Join, Weights, encode_step, fingerprint
 
 ARM = "arm"
@@ -310,12 +309,11 @@ def _flood(endpoint: str, mutate: Mutator, messages: int, front: Callable[[int],
 
 
 def _subscribe(endpoint: str, messages: int, rng: np.random.Generator) -> None:
-    """Send nonsense to a publisher, which hears subscriptions."""
-    with zmq.Context() as context, context.socket(zmq.XSUB) as socket:
-        socket.setsockopt(zmq.LINGER, 0)
-        socket.connect(endpoint)
+    """Ask a publisher for nonsense."""
+    with Sockets() as sockets:
+        listen = sockets.newest(endpoint)
         for _ in range(messages):
-            socket.send(rng.bytes(int(rng.integers(1, 30))))
+            subscribe(listen, rng.bytes(int(rng.integers(1, LONGEST))))
 
 
 def _plug_in(endpoint: str, rng: np.random.Generator) -> None:

@@ -99,6 +99,8 @@ class RobotSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Of each joint (a, alpha, d): m, rad, m, modified Denavit-Hartenberg (Craig); empty where they are not known."""
     tool_m: float = 0.0
     """From the last joint's frame to the tool, along its z axis."""
+    reset_tolerance: float = 0.005
+    """rad; a reset is over once every joint is as near as this to where it should be, and at rest."""
 
 
 @dataclass(kw_only=True, slots=True, frozen=True)

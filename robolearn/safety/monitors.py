@@ -62,8 +62,8 @@ class StateMonitor:
         """Return the names of the faults of one state; empty if all is well.
 
         Names: `state_non_finite`, `joint_limit:<joint>`, `joint_speed:<joint>`, `force`, `torque`,
-        `tracking_position`, `tracking_rotation`, `workspace` (in joint modes of an arm whose links are not known, so that set-points cannot be kept in the box), and
-        `driver:<name>` for what the driver itself reports.
+        `tracking_position`, `tracking_rotation`, `workspace` (in joint modes of an arm whose links are not known, so that
+        set-points cannot be kept in the box), and `driver:<name>` for what the driver itself reports.
         """
         found = [f"driver:{name}" for name in state.faults]
         q, dq = state.q.tolist(), state.dq.tolist()
@@ -86,7 +86,7 @@ class StateMonitor:
         return found
 
     def _leaves_workspace(self, state: RobotState) -> bool:
-        """Return whether the tool would come to rest outside of the box, or further outside, if it were braked a period from now."""
+        """Return whether the tool, if it were braked a period from now, would come to rest (further) outside of the box."""
         pose, twist = state.pose_tool_in_base, state.twist
         if pose is None or twist is None:
             return False

@@ -35,11 +35,13 @@ class SupervisedRobot:
     was accepted, and the names of the limits that changed it.
 
     Time is the injected clock's. Set-points count as one period apart at most; a command that comes within half a
-    period of the previous one replaces it, so neither bursts nor pauses buy speed. A set-point that has expired
-    (`valid_for_s`) counts as come to rest, and the motion goes on from what is measured after a stop; speeds expire before they would lead out of the box.
+    period of the previous one replaces it, so neither bursts nor pauses buy speed. A place that has been reached, or has
+    expired (`valid_for_s`), counts as come to rest there. The motion goes on from what is measured after a stop, another
+    mode, or speeds that have expired, which they do before they would lead out of the box.
 
     Unusable commands, and states that a monitor finds bad, latch a named fault: the arm stops, and every command and
-    reset is refused until a person (or a simulation) calls `reset_faults`. Monitors look at every new state, in `state` and `command`.
+    reset is refused until a person (or a simulation) calls `reset_faults`. Monitors look at every new state, in `state`
+    and `command`.
     """
 
     def __init__(
@@ -62,7 +64,7 @@ class SupervisedRobot:
         self._joints = JointLimiter(limits, self._spec)
         self._monitor = StateMonitor(limits, self._spec, clock.period_s)
         self._faults: tuple[str, ...] = ()
-        self._measured: RobotState | None = None
+        self._measured: tuple[int, RobotState] | None = None
         self._forget()
 
     def _forget(self) -> None:
@@ -101,8 +103,8 @@ class SupervisedRobot:
 
         Args:
             command: Of any mode of the arm.
-            towards: Joint angles (n,) rad to which a reset leads: on the way there, in steps of joint positions, the tool may be as far
-                outside of the box as it is there.
+            towards: Joint angles (n,) rad to which a reset leads: on the way there, in steps of joint positions, the tool
+                may be as far outside of the box as it is there.
 
         Raises:
             DriverError: If a fault is or becomes latched, the command is unusable (which latches), the mode is not
@@ -116,7 +118,7 @@ class SupervisedRobot:
         if command.mode not in self._spec.modes:
             raise DriverError(f"arm '{self._spec.name}'", expected=f"mode in {self._spec.modes}", got=command.mode)
         now_ns = self._clock.now_ns()
-        measured = self._measure()
+        measured = self._measure(now_ns)
         self._refuse_if_faulty("a command")
         base, dt, tick_ns = self._schedule(now_ns, command.mode, measured)
         reached, target, clipped = self._project(base, command, measured, dt, towards)
@@ -145,7 +147,7 @@ class SupervisedRobot:
 
     def state(self) -> RobotState:
         """Return the newest state with the accepted set-point and all latched faults; never blocks."""
-        measured = self._measure()
+        measured = self._measure(self._clock.now_ns(), fresh=True)
         return RobotState(  # `replace` takes ten times as long
             stamp_ns=measured.stamp_ns,
             clock_id=measured.clock_id,
@@ -252,14 +254,17 @@ class SupervisedRobot:
             start = len(_DRIVER)
             self._driver.restore({name[start:]: value for name, value in state.items() if name.startswith(_DRIVER)})
 
-    def _measure(self) -> RobotState:
-        """Read the driver, and monitor what is new."""
+    def _measure(self, now_ns: int, fresh: bool = False) -> RobotState:
+        """Read the driver, and monitor what is new; a read at this same instant is good enough for a command."""
+        before = self._measured
+        if not fresh and before is not None and before[0] == now_ns:
+            return before[1]
         state = self._driver.state()
-        if state is not self._measured:
+        if before is None or state is not before[1]:
             found = self._monitor.faults(state, self._applied)
             if found:
                 self._latch(tuple(found))
-            self._measured = state
+        self._measured = (now_ns, state)
         return state
 
     def _latch(self, found: tuple[str, ...]) -> None:

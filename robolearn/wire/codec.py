@@ -18,6 +18,8 @@ MAX_ARRAYS = 64 * 1024 * 1024
 """Bytes of a message with arrays."""
 DTYPES = ("uint8", "int32", "int64", "float32", "float64", "bool")
 """What arrays may hold: no objects, no strings."""
+LARGEST = 2**63 - 1
+"""Bytes that numpy can count; it counts without the sides of length 0."""
 _LENGTH = struct.Struct("<I")
 MessageT = TypeVar("MessageT")
 _encoder = msgspec.msgpack.Encoder()
@@ -98,6 +100,10 @@ class Decoder(Generic[MessageT]):
                 raise WireError(f"{self._source}, array '{name}'", expected=f"one of {DTYPES}", got=header.dtype[:32])
             dtype = np.dtype(header.dtype).newbyteorder("<")
             size = math.prod(header.shape) * dtype.itemsize
+            if math.prod(side for side in header.shape if side) * dtype.itemsize > LARGEST:
+                raise WireError(
+                    f"{self._source}, array '{name}'", expected=f"{LARGEST} bytes at most", got=header.shape
+                )
             if at + size > len(data):
                 raise WireError(f"{self._source}, array '{name}'", expected=f"{size} bytes", got=len(data) - at)
             arrays[name] = np.frombuffer(data[at : at + size], dtype).reshape(header.shape)

@@ -10,7 +10,7 @@ import msgspec
 
 from robolearn.core.robot import CommandMode, RobotSpec
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Version of everything here; peers of another version are refused by name."""
 Numbers = Annotated[list[float], msgspec.Meta(max_length=64)]
 """A short vector."""
@@ -124,10 +124,10 @@ class Welcome(Message, frozen=True, kw_only=True, tag="welcome"):
     session: Seq
     """New at every start of the server."""
     period_s: float
-    """Control period for which the limits are set."""
+    """Control period for which the limits are set, and at which commands are to come."""
     arms: dict[str, RobotSpec]
     cameras: dict[str, CameraAddress]
-    """Those of the server itself; others are servers of their own."""
+    """As the server sees them; a client may have to go by another host name, see `reached`."""
     has_scene: bool
     """Whether `Begin` is understood."""
 
@@ -137,8 +137,9 @@ class Pong(Message, frozen=True, kw_only=True, tag="pong"):
 
     id: Seq
     now_ns: int
-    """On the clock named by `clock_id`."""
-    clock_id: Name
+    """On the server's clock."""
+    session: Seq
+    """Of the server that answers; another one than was welcomed has been restarted."""
 
 
 class Granted(Message, frozen=True, kw_only=True, tag="granted"):
@@ -203,13 +204,13 @@ class ArmState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     stopped_by: str
     """What brought the arm to rest, such as `watchdog`; empty while it follows commands."""
     command_seq: int
-    """Of the last command of the holder that was accepted; -1 for none."""
+    """Of the last command of the holder that the supervisor accepted; -1 for none."""
     command_age_s: float
     """How long ago that was; infinite for never."""
     accepted: Seq
     """How many commands were since the server started."""
     rejected: dict[str, int]
-    """How many were refused, by reason."""
+    """How many were not, by reason."""
     past: Annotated[list[Past], msgspec.Meta(max_length=256)]
     """Where it was lately, the oldest first."""
 
@@ -222,7 +223,7 @@ class States(Message, frozen=True, kw_only=True, tag="states"):
     clock_id: Name
     arms: dict[str, ArmState]
     episode: Seq
-    """Counts the `Begin`s of a server with a scene."""
+    """Counts the `Begin`s that were carried out: what has a higher number was seen after that."""
     success: bool
     """Whether the task of the scene is solved now; always false without one."""
     missed: Seq
@@ -239,10 +240,7 @@ class FrameInfo(Message, frozen=True, kw_only=True, tag="frame"):
     """Counts up with every picture that was taken."""
     stamp_ns: int
     """When it was taken, on the clock named by `clock_id`."""
-    sent_ns: int
     clock_id: Name
-    rate_hz: float
-    """At which the camera says that it takes pictures."""
     faults: Names
     """What its server finds wrong: `frozen`, `slow`."""
 

@@ -1,14 +1,15 @@
 """ZeroMQ sockets with the options that robots need, set before they connect; each belongs to the thread that uses it.
 
-Measured on libzmq 4.3.5 and easy to get wrong: CONFLATE has no effect once a socket is connected, and keeps only the last frame of a message;
-a poll takes a message out of it, which then is what the next `recv` gets, however old; a socket that queues delivers everything as soon as an
-absent peer appears; a high-water mark of 1 is not "newest only".
+Measured on libzmq 4.3.5 and easy to get wrong: CONFLATE has no effect once a socket is connected, and keeps only the last
+frame of a message; a poll takes a message out of it, which then is what the next `recv` gets, however old; a socket that
+queues delivers everything as soon as an absent peer appears; a high-water mark of 1 is not "newest only".
 """
 
 import ipaddress
 import secrets
 import select
 import time
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +27,10 @@ from robolearn.wire.keys import KeyPair, load_public, load_secret
 QUEUE = 64
 """Messages that wait on either side of a reliable socket."""
 BACKLOG = 16
-"""Messages that a publisher keeps for a listener whose machine is stuck; beyond them it drops the newest, not the oldest."""
+"""Messages that a publisher keeps for a listener whose machine is stuck; beyond them it drops the newest."""
+BEAT_MS, SILENCE_MS = 500, 2_000
+"""Between two heartbeats, and after which silence a connection is given up and made anew: a peer whose power is cut says
+no goodbye, and who only listens would wait for it for ever."""
 LARGE = 64 * 1024
 """Bytes from which a message is handed over rather than copied."""
 CUT_OFF = 16 * MAX_MESSAGE
@@ -54,10 +58,18 @@ class SecurityConfig:
     insecure: bool = False
     """Bind where others can reach it without any keys."""
 
+    def __post_init__(self) -> None:
+        for name in ("client_key", "allow"):
+            if self.server_key is None and getattr(self, name) is not None:
+                fix = "without it nothing is encrypted, and anybody may connect"
+                raise ConfigError("security", expected=f"a server_key beside {name}", got="none", fix=fix)
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, weakref_slot=True)
 class Sockets:
-    """Makes sockets of one process, and closes them all.
+    """Makes sockets of one process, and closes them all, also when it is forgotten in a circle of references.
+
+    There, a context would wait for ever for sockets that it no longer knows.
 
     Args:
         security: Keys, if any.
@@ -69,6 +81,9 @@ class Sockets:
     _open: list[Socket] = field(default_factory=list)
     """Kept, since a socket that nobody refers to closes itself."""
 
+    def __post_init__(self) -> None:
+        weakref.finalize(self, _destroy, self.context, self._open).atexit = False
+
     def __enter__(self) -> Self:
         return self
 
@@ -78,7 +93,8 @@ class Sockets:
     def answer(self, endpoint: str, largest: int = CUT_OFF) -> Socket:
         """Bind a socket that hears every client and can answer each; see `bound_to` for the port that was taken.
 
-        A client that sends a frame of more bytes than `largest` is cut off; one that comes back after its connection broke is the same one.
+        A client that sends a frame of more bytes than `largest` is cut off; one that comes back after its connection broke
+        is the same one.
 
         Raises:
             ConfigError: If others could reach it and it has no keys, or the address is taken.
@@ -115,14 +131,15 @@ class Sockets:
         if self._authenticator is not None:
             self._authenticator.stop()
             self._authenticator = None
-        self.context.destroy(
-            linger=0
-        )  # monitors and whatever else is open as well; `term` would wait for them for ever
+        _destroy(self.context, self._open)
 
     def _socket(self, kind: int, largest: int) -> Socket:
         socket = self.context.socket(kind)
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.MAXMSGSIZE, largest)
+        socket.setsockopt(zmq.HEARTBEAT_IVL, BEAT_MS)
+        socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, SILENCE_MS)
+        socket.setsockopt(zmq.HEARTBEAT_TTL, SILENCE_MS)
         if kind == zmq.ROUTER:
             socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
         if kind in (zmq.ROUTER, zmq.DEALER):
@@ -130,7 +147,7 @@ class Sockets:
             socket.setsockopt(zmq.RCVHWM, QUEUE)
         elif kind == zmq.PUB:
             socket.setsockopt(zmq.SNDHWM, BACKLOG)
-        self._open.append(socket)
+        self._open[:] = [*(other for other in self._open if not other.closed), socket]
         return socket
 
     def _bind(self, kind: int, endpoint: str, largest: int) -> Socket:
@@ -177,6 +194,12 @@ class Sockets:
         self._authenticator.configure_curve(domain="*", location=self.security.allow)
 
 
+def _destroy(context: "zmq.Context[zmq.Socket[bytes]]", kept: list[Socket]) -> None:
+    """Close monitors and whatever else is open as well; `term` would wait for them for ever."""
+    context.destroy(linger=0)
+    kept.clear()
+
+
 class HandshakeWatch:
     """Says why a connection does not come about: libzmq itself keeps silent and tries again."""
 
@@ -212,7 +235,7 @@ def received(socket: Socket) -> list[bytes] | None:
 
 
 def viewed(socket: Socket) -> list[memoryview] | None:
-    """Return views of the frames of the next message, or None if there is none; nothing is copied, and it never blocks."""
+    """Return views of the frames of the next message, or None if there is none; copies nothing, never blocks."""
     try:
         return [frame.buffer for frame in socket.recv_multipart(zmq.NOBLOCK, copy=False)]
     except zmq.Again:
@@ -244,6 +267,11 @@ def _option(socket: Socket, option: int) -> int:
     value = socket.getsockopt(option)
     assert isinstance(value, int)
     return value
+
+
+def subscribe(socket: Socket, beginning: bytes) -> None:
+    """Ask a publisher, for a socket of `Sockets.newest`, also for messages that begin with some bytes."""
+    socket.setsockopt(zmq.SUBSCRIBE, beginning)
 
 
 def take_newest(socket: Socket) -> memoryview | None:

@@ -1,7 +1,6 @@
 """Cameras over loopback: newest pictures with their time, and a name for everything that can go wrong with one."""
 
 import sys
-import threading
 import time
 
 import cv2
@@ -9,60 +8,17 @@ import fake_lerobot
 import fake_realsense
 import numpy as np
 import pytest
+from fake_cameras import RobotWithCamera, Scripted, Served
 
 from robolearn.bench.processes import VERBS, Process
 from robolearn.core.errors import ConfigError, DriverError, StaleFrameError, WireError
-from robolearn.core.robot import CameraSpec
+from robolearn.hardware.bridge.client import BridgeClient, ClientConfig
 from robolearn.hardware.cameras.client import RemoteCamera, RemoteCameraConfig
 from robolearn.hardware.cameras.lerobot import LeRobotCamera, LeRobotCameraConfig
 from robolearn.hardware.cameras.opencv import OpenCVCamera, OpenCVConfig
 from robolearn.hardware.cameras.realsense import RealSenseCamera, RealSenseConfig
-from robolearn.hardware.cameras.server import FROZEN, SLOW, CameraServer, CameraServerConfig, PictureWatch, cut
+from robolearn.hardware.cameras.server import FROZEN, SLOW, CameraServerConfig, PictureWatch, cut
 from robolearn.hardware.cameras.synthetic import SyntheticCamera, SyntheticConfig
-
-
-class Scripted:
-    """A camera that does what a test tells it."""
-
-    def __init__(self, rate_hz=100.0, size=(24, 32)) -> None:
-        self.spec = CameraSpec(name="front", height=size[0], width=size[1], rate_hz=rate_hz)
-        self.frozen, self.gone, self.count, self.opened = False, False, 0, 0
-
-    def open(self):
-        self.opened += 1
-
-    def read(self):
-        time.sleep(1.0 / self.spec.rate_hz)
-        if self.gone:
-            raise DriverError("camera 'front'", expected="a picture", got="none")
-        self.count += not self.frozen
-        return np.full((self.spec.height, self.spec.width, 3), self.count % 256, np.uint8), time.monotonic_ns()
-
-    def close(self):
-        pass
-
-
-class Served:
-    """A camera server in a thread, and a client of it."""
-
-    def __init__(self, source, **fields) -> None:
-        self.source, self.stopping, self.ready = source, threading.Event(), threading.Event()
-        self.cfg = CameraServerConfig(endpoint="tcp://127.0.0.1:*", retry_s=0.05, **fields)
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
-        assert self.ready.wait(5.0)
-        height, width = self.cfg.height or source.spec.height, self.cfg.width or source.spec.width
-        self.client_cfg = RemoteCameraConfig(name="front", endpoint=self.endpoint, height=height, width=width)
-
-    def _run(self):
-        with CameraServer(self.source, self.cfg) as server:
-            self.endpoint = server.endpoint
-            self.ready.set()
-            server.run(self.stopping.is_set)
-
-    def stop(self):
-        self.stopping.set()
-        self.thread.join(5.0)
 
 
 @pytest.fixture
@@ -97,6 +53,37 @@ def test_the_newest_picture_comes_with_its_time_and_an_old_one_is_refused(serve)
         mine = camera.latest(1.0)
         mine.pixels[:] = 7
         assert camera.latest(1.0).pixels[0, 0, 0] != 7 or camera.latest(1.0).seq != mine.seq
+
+
+def test_a_picture_from_the_future_is_not_fresh_for_ever(serve):
+    served = serve(Scripted())
+    served.source.ahead_s = 0.02
+    with RemoteCamera(served.client_cfg) as camera:
+        camera.latest(1.0)
+        served.source.ahead_s = 5.0
+        time.sleep(0.2)
+        with pytest.raises(StaleFrameError, match=r"ahead; the clocks of both machines disagree"):
+            camera.latest(1.0)
+
+
+def test_a_camera_of_a_server_that_was_restarted_is_followed_to_its_new_address_and_clock(serve):
+    first, second = serve(Scripted()), serve(Scripted(ahead_s=5.0))
+    robot = RobotWithCamera(first.client_cfg)
+    commands, states = robot.endpoints
+    client = BridgeClient(ClientConfig(commands=commands, states=states))
+    try:
+        with RemoteCamera.of(client, "front") as camera:
+            camera.latest(0.5)
+            robot.stop()
+            first.stop()
+            robot = RobotWithCamera(second.client_cfg, 5.0, commands, states)
+            client.hello()
+            time.sleep(0.5)
+            frame = camera.latest(0.5)
+            assert frame.stamp_ns == pytest.approx(time.monotonic_ns(), abs=2e8)
+    finally:
+        client.close()
+        robot.stop()
 
 
 def test_a_frozen_camera_is_named_unless_that_is_tolerated(serve):

@@ -1,5 +1,7 @@
 """The desk in front of an arm: who may command, what still counts, and what happens when nothing comes."""
 
+import dataclasses
+
 import msgspec
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from fakes import DOWN, FakeArm, ManualClock
 
 from robolearn.core.errors import DriverError, SpecError
 from robolearn.core.robot import CommandMode
-from robolearn.hardware.bridge.desk import ASKED, FAULT, WATCHDOG, ArmDesk, DeskConfig
+from robolearn.hardware.bridge.desk import ASKED, FAULT, LET_GO, WATCHDOG, ArmDesk, DeskConfig
 from robolearn.safety import SafetyLimits, SupervisedRobot
 from robolearn.wire.messages import Command
 
@@ -18,9 +20,9 @@ ME, YOU = b"me", b"you"
 class Rig:
     """A desk over a fake arm, with a clock that tests move."""
 
-    def __init__(self) -> None:
-        self.clock = ManualClock(0.1)
-        self.arm = FakeArm(self.clock)
+    def __init__(self, kind: type[FakeArm] = FakeArm, period_s: float = 0.1) -> None:
+        self.clock = ManualClock(period_s)
+        self.arm = kind(self.clock)
         self.clock.parts.append(self.arm.advance)
         limits = SafetyLimits(workspace_low=(-1.0, -1.0, -1.0), workspace_high=(1.0, 1.0, 1.0))
         self.robot = SupervisedRobot(self.arm, limits, self.clock)
@@ -174,10 +176,12 @@ def test_a_command_that_comes_too_soon_waits_and_the_newest_of_several_counts(ri
     rig.clock.advance(0.01)
     rig.command(lease)
     state = rig.desk.state()
-    assert (state.accepted, state.rejected, state.applied.seq) == (1, {"replaced": 1}, 1)
+    assert (state.accepted, state.rejected, state.applied.seq, state.command_seq) == (1, {"replaced": 1}, 1, 1)
     rig.pass_time(0.07)
     state = rig.desk.state()
-    assert (state.accepted, state.applied.seq) == (2, 3)
+    assert (state.accepted, state.applied.seq, state.command_seq) == (2, 3, 3)
+    rig.command(lease, target=[float("nan")] * 7)
+    assert rig.desk.state().command_seq == 3
 
 
 def test_a_command_that_waited_while_the_server_stood_still_is_late(rig):
@@ -189,3 +193,83 @@ def test_a_command_that_waited_while_the_server_stood_still_is_late(rig):
     rig.desk.tick()
     state = rig.desk.state()
     assert (state.accepted, state.rejected, state.stopped_by) == (1, {"late": 1}, WATCHDOG)
+
+
+def test_a_command_that_waited_for_its_time_and_a_tick_is_not_late():
+    rig = Rig(period_s=0.02)
+    lease = rig.desk.acquire(ME, "alice")
+    rest = [0.5, 0.0, 0.4, *DOWN.tolist()]
+    rig.command(lease, target=rest)
+    rig.clock.advance(0.0005)
+    rig.command(lease, target=rest)
+    rig.clock.advance(0.001)
+    rig.pass_time(0.03)
+    state = rig.desk.state()
+    assert (state.accepted, state.rejected) == (2, {})
+
+
+@pytest.mark.parametrize(("end", "reason"), [("stop", "stopped"), ("release", "stopped"), ("reset", "replaced")])
+def test_what_waits_does_not_outlive_a_stop_or_a_reset(rig, end, reason):
+    lease = rig.desk.acquire(ME, "alice")
+    rig.command(lease)
+    rig.clock.advance(0.01)
+    assert rig.command(lease) == ""
+    ends = {
+        "stop": lambda: rig.desk.stop(ASKED),
+        "release": lambda: rig.desk.release(ME, lease),
+        "reset": lambda: rig.desk.reset(np.add(rig.robot.spec.q_home, [0.2, 0.0, 0.0])),
+    }
+    ends[end]()
+    rig.pass_time(3.0, step=0.1)
+    state = rig.desk.state()
+    assert (state.accepted, state.rejected) == (1, {reason: 1})
+    assert state.stopped_by == {"stop": ASKED, "release": LET_GO, "reset": ""}[end]
+    assert not rig.desk.busy
+
+
+class Sagging(FakeArm):
+    """Hangs 0.02 rad below where it should be."""
+
+    def state(self):
+        return dataclasses.replace(super().state(), q=self.q - [0.0, 0.0, 0.02])
+
+
+class Swinging(FakeArm):
+    """Swings by 0.004 rad about where it should be, until it is held."""
+
+    held = False
+
+    def state(self):
+        swing = 0.0 if self.held else 0.004 * (-1.0) ** (self._clock.now_ns() // 100_000_000)
+        return dataclasses.replace(super().state(), q=np.add(self.q, [0.0, 0.0, swing]))
+
+
+@pytest.mark.parametrize(("tolerance", "ends"), [(0.005, FAULT), (0.05, "")])
+def test_a_reset_is_over_within_the_tolerance_of_the_arm(monkeypatch, tolerance, ends):
+    spec = msgspec.structs.replace(FakeArm(ManualClock()).spec, reset_tolerance=tolerance)
+    monkeypatch.setattr(Sagging, "spec", spec)
+    rig = Rig(Sagging)
+    rig.desk.reset(np.add(spec.q_home, [0.2, 0.0, 0.0]))
+    rig.pass_time(4.0, step=0.1)
+    assert (rig.desk.busy, rig.desk.stopped_by) == (False, ends)
+
+
+def test_a_reset_is_over_only_once_the_arm_rests():
+    rig = Rig(Swinging)
+    rig.desk.reset(None)
+    rig.pass_time(1.0, step=0.1)
+    assert rig.desk.busy
+    rig.arm.held = True
+    rig.pass_time(0.3, step=0.1)
+    assert (rig.desk.busy, rig.desk.stopped_by) == (False, "")
+
+
+def test_nobody_takes_an_arm_in_the_middle_of_a_reset_however_silent_its_holder(rig):
+    rig.desk.acquire(ME, "alice")
+    rig.desk.reset(np.add(rig.robot.spec.q_home, [-1.4, 0.0, 0.0]))
+    rig.pass_time(2.5, step=0.1)
+    assert rig.desk.busy
+    with pytest.raises(DriverError, match="alice"):
+        rig.desk.acquire(YOU, "bob")
+    rig.pass_time(2.0, step=0.1)
+    rig.desk.acquire(YOU, "bob")

@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from fake_cameras import RobotWithCamera, Scripted, Served
 from served import ServerThread
 
 from robolearn.hardware import doctor
@@ -60,6 +61,16 @@ def test_a_server_that_works_is_described_from_here():
     assert found["arm 'arm'"].found == "commanded by nobody; no faults"
     assert found["round trip"].found.startswith("p50 ")
     assert doctor.worst([finding for finding in found.values() if finding.what != "round trip"]) != PROBLEM
+
+
+def test_a_camera_is_as_old_as_it_is_whatever_its_clock_says():
+    camera = Served(Scripted(ahead_s=-5.0))
+    robot = RobotWithCamera(camera.client_cfg, ahead_s=-5.0)
+    commands, states = robot.endpoints
+    found = by_name(doctor.server(ClientConfig(commands=commands, states=states)))["camera 'front'"]
+    robot.stop()
+    camera.stop()
+    assert 0.0 <= float(found.found.split("p95 ")[1].removesuffix(" ms")) < 500.0
 
 
 def test_a_server_that_is_not_there_is_a_problem_with_a_fix():

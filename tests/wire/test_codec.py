@@ -107,6 +107,25 @@ def test_arrays_of_objects_strings_or_numbers_of_other_sizes_are_refused_on_both
         decode.with_arrays(good.replace(b"float32", b"complex"))
 
 
+def header_of(dtype, shape):
+    arrays = {"a": {"dtype": dtype, "shape": shape}}
+    return msgspec.msgpack.encode({"body": msgspec.Raw(encode(COMMAND)), "arrays": arrays})
+
+
+@given(st.lists(st.sampled_from([0, 1, 3, 2**20, 2**31]), max_size=8), st.sampled_from(DTYPES))
+def test_sides_of_arrays_that_hold_nothing_are_bounded_too(shape, dtype):
+    header = header_of(dtype, shape)
+    with contextlib.suppress(WireError):
+        _, arrays = decode.with_arrays(struct.pack("<I", len(header)) + header)
+        assert arrays["a"].shape == tuple(shape)
+
+
+def test_no_array_is_larger_than_memory_can_be_although_it_is_empty():
+    header = header_of("uint8", [0, 2**31, 2**31, 2**31])
+    with pytest.raises(WireError, match=r"'a': expected \d+ bytes at most"):
+        decode.with_arrays(struct.pack("<I", len(header)) + header)
+
+
 def test_a_frame_that_is_cut_short_or_too_long_is_refused():
     frame = pack(COMMAND, {"a": np.arange(100, dtype=np.int64)})
     for cut in (frame[:3], frame[:20], frame[:-1], frame + b"\0"):
@@ -114,6 +133,6 @@ def test_a_frame_that_is_cut_short_or_too_long_is_refused():
             decode.with_arrays(cut)
     with pytest.raises(WireError, match="inside of the frame"):
         decode.with_arrays(struct.pack("<I", 2**31) + frame[4:])
-    huge = msgspec.msgpack.encode([msgspec.Raw(encode(COMMAND)), {"a": ["uint8", [2**31, 2**31, 2**31]]}])
+    huge = header_of("uint8", [2**31, 2**31, 2**31])
     with pytest.raises(WireError):
         decode.with_arrays(struct.pack("<I", len(huge)) + huge)
