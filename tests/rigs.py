@@ -105,11 +105,8 @@ ARMS: dict[str, Callable[[], Rig]] = {
     "ur": ur_rig,
     "supervised-ur": lambda: supervised(ur_rig()),
     "mock": mock_rig,
-    "supervised-mock": lambda: supervised(mock_rig()),
     "franka": franka_rig,
-    "supervised-franka": lambda: supervised(franka_rig()),
     "lerobot": lerobot_rig,
-    "supervised-lerobot": lambda: supervised(lerobot_rig()),
 }
 if FRANKA in os.environ:
     ARMS = {"real-franka": real_franka_rig}

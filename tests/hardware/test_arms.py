@@ -99,7 +99,7 @@ def test_what_is_missing_is_named(controller, monkeypatch):
         pass
     with (
         pytest.raises(DriverError, match="remote control"),
-        UrArm(UrConfig(host="192.0.2.9"), WallClock(0.1), arms.UR5E),
+        UrArm(UrConfig(host="192.0.2.250"), WallClock(0.1), arms.UR5E),
     ):
         pass
     monkeypatch.setitem(sys.modules, "rtde_control", None)
@@ -320,7 +320,7 @@ def test_a_hand_that_falls_silent_is_a_fault(franka):
 def test_a_franka_that_is_not_there_is_named(franka, monkeypatch):
     with pytest.raises(ConfigError, match="control box"), make_franka(host=""):
         pass
-    with pytest.raises(DriverError, match="FCI activated"), make_franka(host="192.0.2.9"):
+    with pytest.raises(DriverError, match="FCI activated"), make_franka(host="192.0.2.250"):
         pass
     franka.unplugged_hand = True
     with pytest.raises(DriverError, match="UDP receive"), make_franka():
