@@ -110,13 +110,20 @@ class Reception:
         heard = list(self._decoded(messages))
         stops = {message.arm: at for at, (_, message) in enumerate(heard) if isinstance(message, Stop)}
         answers: list[Answer] = []
-        for stopping in (True, False):
-            for at, (client, message) in enumerate(heard):
-                if isinstance(message, Stop) is stopping:
-                    answer = self._do(client, message, overtaken=at < _stopped_at(message, stops))
-                    answers += [] if answer is None else [(client, answer)]
+        if stops:
+            for client, message in heard:
+                if isinstance(message, Stop):
+                    answers += self._answered(client, message)
             answers += self._arrived()  # whatever a stop has ended, before anything else begins
+        for at, (client, message) in enumerate(heard):
+            if not isinstance(message, Stop):
+                overtaken = bool(stops) and at < _stopped_at(message, stops)
+                answers += self._answered(client, message, overtaken=overtaken)
         return answers, any(isinstance(message, Command) for _, message in heard)
+
+    def _answered(self, client: bytes, message: FromClient, *, overtaken: bool = False) -> list[Answer]:
+        answer = self._do(client, message, overtaken=overtaken)
+        return [] if answer is None else [(client, answer)]
 
     def _decoded(self, messages: Sequence[Sequence[bytes]]) -> Iterator[tuple[bytes, FromClient]]:
         """Yield what is understood, and count what is not."""

@@ -228,18 +228,14 @@ class HandshakeWatch:
 
 def received(socket: Socket) -> list[bytes] | None:
     """Return the frames of the next message, or None if there is none; never blocks."""
-    try:
-        return socket.recv_multipart(zmq.NOBLOCK)
-    except zmq.Again:
-        return None
+    return socket.recv_multipart(zmq.NOBLOCK) if _has_message(socket) else None
 
 
 def viewed(socket: Socket) -> list[memoryview] | None:
     """Return views of the frames of the next message, or None if there is none; copies nothing, never blocks."""
-    try:
-        return [frame.buffer for frame in socket.recv_multipart(zmq.NOBLOCK, copy=False)]
-    except zmq.Again:
+    if not _has_message(socket):
         return None
+    return [frame.buffer for frame in socket.recv_multipart(zmq.NOBLOCK, copy=False)]
 
 
 def sent(socket: Socket, *frames: bytes) -> bool:
@@ -256,11 +252,15 @@ def sent(socket: Socket, *frames: bytes) -> bool:
 def wait_for_any(sockets: Sequence[Socket], wait_s: float) -> None:
     """Wait until one of some sockets has a message, or the time is over, to the us; ZMQ's own waits are in whole ms."""
     end_s = time.monotonic() + wait_s
-    while not any(_option(socket, zmq.EVENTS) & zmq.POLLIN for socket in sockets):
+    while not any(map(_has_message, sockets)):
         left_s = end_s - time.monotonic()
         if left_s <= 0.0:
             return
         select.select([_option(socket, zmq.FD) for socket in sockets], [], [], left_s)
+
+
+def _has_message(socket: Socket) -> bool:
+    return bool(_option(socket, zmq.EVENTS) & zmq.POLLIN)
 
 
 def _option(socket: Socket, option: int) -> int:
