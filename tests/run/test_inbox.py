@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from episodes import SPEC, episode
 
+from robolearn.bench.actors import same_step
 from robolearn.core.errors import ConfigError
 from robolearn.core.specs import ArraySpec
 from robolearn.replay import Replay
@@ -95,21 +96,11 @@ def talk(actor, learner) -> None:
         learner.step()
 
 
-def same(step, other) -> bool:
-    plain = ("is_first", "is_last", "is_terminal", "is_truncated", "success", "source", "policy_version")
-    return (
-        all(getattr(step, name) == getattr(other, name) for name in plain)
-        and dict(step.rewards) == pytest.approx(dict(other.rewards))
-        and np.array_equal(step.action, other.action)
-        and all(np.array_equal(step.obs[key], other.obs[key]) for key in step.obs)
-    )
-
-
 def assert_equal_to_log(learner, actor, stream=0) -> None:
     stored = list(learner.replay.of_stream(stream))
     logged = [decode_step(actor.log[number]) for number in range(len(actor.log))]
     assert [int(step.extra[NUMBER]) for step in stored] == list(range(len(logged)))
-    assert all(same(*pair) for pair in zip(stored, logged, strict=True))
+    assert all(same_step(*pair) for pair in zip(stored, logged, strict=True))
 
 
 @pytest.fixture
@@ -127,7 +118,7 @@ def online(seed, length):
 
 def test_a_step_is_the_same_after_the_wire():
     for step in episode(3, 4):
-        assert same(step, decode_step(encode_step(step)))
+        assert same_step(step, decode_step(encode_step(step)))
 
 
 def test_steps_arrive_in_order_and_are_confirmed(learner, tmp_path):
