@@ -1,5 +1,6 @@
 """A simulated arm: the driver that turns set-points into servo targets of a MuJoCo world."""
 
+import math
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
@@ -17,6 +18,9 @@ from robolearn.envs.sim.world import World
 
 SLACK = 0.1
 """rad by which servo targets may lead the measured joints when the arm is told to hold."""
+
+PRESSING_N = 10.0
+"""From this force on an arm presses; what it carries is lighter."""
 
 
 class SimArm:
@@ -162,9 +166,13 @@ class SimArm:
         self._world.refresh()
 
     def stop(self) -> None:
-        """Hold the joints where they are commanded to be, at most `SLACK` from where they are; joint speeds are braked first."""
-        q = self._data.qpos[self._q]
-        self._motion.stop(np.clip(self._motion.q, q - SLACK, q + SLACK), self._data.qvel[self._dof])
+        """Hold the joints where they are commanded to be, at most `SLACK` from where they are; joint speeds are braked first.
+
+        An arm that was last seen to press on something holds where it is, and so presses no more.
+        """
+        q, seen = self._data.qpos[self._q], None if self._cached is None else self._cached[1].wrench
+        slack = 0.0 if seen is not None and math.hypot(*seen[:3].tolist()) > PRESSING_N else SLACK
+        self._motion.stop(np.clip(self._motion.q, q - slack, q + slack), self._data.qvel[self._dof])
         self._grip_target = self._grip_at
 
     def reset(self, q: NDArray[np.float64] | None = None) -> None:

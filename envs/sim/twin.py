@@ -11,6 +11,8 @@ from robolearn.core.geometry import Vector
 from robolearn.envs.tasks.base import SimTask
 from robolearn.safety import SupervisedRobot
 
+TRIES = 5
+"""To set off on a way."""
 MOST_S = 0.1
 """A world that has fallen behind by more than this skips the rest: nobody can catch up with real time for ever."""
 
@@ -77,27 +79,31 @@ class TwinScene:
 
     def _set_up(self, seed: int, desks: Mapping[str, Drivable]) -> Iterator[None]:
         task, (rng, _) = self._task, np_random(seed)
-        for desk in desks.values():
-            desk.robot.reset_faults()
-            desk.reset(None, gripper=1.0)
-        yield from _arrive(desks)
+        yield from _drive(desks, {}, gripper=1.0)
         task.place(rng, {})
         task.world.refresh()
-        for name, pose in task.start_poses(rng).items():
-            desks[name].reset(task.arms[name].solve(pose))
-        yield from _arrive(desks)
+        yield from _drive(desks, {name: task.arms[name].solve(pose) for name, pose in task.start_poses(rng).items()})
         task.begin()
 
 
-def _arrive(desks: Mapping[str, Drivable]) -> Iterator[None]:
-    """Wait until all arms have arrived.
+def _drive(desks: Mapping[str, Drivable], goals: Mapping[str, Vector], gripper: float | None = None) -> Iterator[None]:
+    """Bring all arms to joint angles (n,) rad, home where none are given.
+
+    An arm that presses on something when it sets off finds a fault and stops; that is cleared, and it tries again from where it is by then.
 
     Raises:
-        DriverError: If one was stopped on its way.
+        DriverError: If one is stopped by anything else, or does not get there.
     """
-    while any(desk.busy for desk in desks.values()):
-        yield
+    stopped: Mapping[str, Drivable] = {}
+    for _ in range(TRIES):
         for name, desk in desks.items():
-            if desk.stopped_by:
-                got = f"one that was stopped: {desk.stopped_by}"
-                raise DriverError(f"new episode, arm '{name}'", expected="an arm that gets to its start", got=got)
+            desk.robot.reset_faults()
+            desk.reset(goals.get(name), gripper=gripper)
+        while any(desk.busy for desk in desks.values()):
+            yield
+        stopped = {name: desk for name, desk in desks.items() if desk.stopped_by}
+        if not stopped or any(not desk.robot.faults for desk in stopped.values()):
+            break
+    for name, desk in stopped.items():
+        got = f"one that was stopped: {', '.join(desk.robot.faults) or desk.stopped_by}"
+        raise DriverError(f"new episode, arm '{name}'", expected="an arm that gets to its start", got=got)

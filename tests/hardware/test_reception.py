@@ -61,10 +61,9 @@ class Rig:
         return self.reception.states(0).arms[name]
 
 
-@pytest.fixture
-def twin():
+def make_twin_rig(**safety):
     now = [0]
-    made = make_twin(ReachConfig(observation="state"), 30.0, lambda: now[0])
+    made = make_twin(ReachConfig(observation="state", safety=SafetyLimits(**safety)), 30.0, lambda: now[0])
 
     def advance(seconds):
         now[0] += round(seconds * 1e9)
@@ -72,6 +71,11 @@ def twin():
     for robot in made.arms.values():
         robot.__enter__()
     return Rig(Reception(made.arms, made.clock, DeskConfig(), made.scene), advance)
+
+
+@pytest.fixture
+def twin():
+    return make_twin_rig()
 
 
 @pytest.fixture
@@ -91,6 +95,11 @@ def velocity(arm, lease, seq):
     joints = 7 if arm == ARM else 3
     fields = {"sent_ns": 0, "deadline_s": 60.0, "mode": CommandMode.JOINT_VELOCITY, "valid_for_s": 0.5}
     return {"arm": arm, "lease": lease, "seq": seq, "target": [0.1] * joints, **fields}
+
+
+def pose(lease, seq, target):
+    fields = {"sent_ns": 0, "deadline_s": 60.0, "mode": CommandMode.POSE, "valid_for_s": 0.5}
+    return {"arm": ARM, "lease": lease, "seq": seq, "target": target, **fields}
 
 
 def test_a_stop_undoes_what_was_sent_before_it_and_nothing_else(pair):
@@ -172,6 +181,21 @@ def test_an_episode_whose_arm_cannot_get_there_is_refused(twin, monkeypatch):
     assert twin.say((ME, Begin, {"seed": 3})) == []
     (refused,) = twin.pass_time(3.0)
     assert (type(refused), refused.reason) == (Refused, "DriverError")
+
+
+def test_an_arm_that_presses_on_the_table_gets_to_its_start_all_the_same():
+    twin = make_twin_rig(wrench_max=(15.0, 30.0))
+    lease = twin.acquire(ME, ARM)
+    for seq in range(60):
+        x, y, z, *turn = twin.arm(ARM).pose
+        twin.say((ME, Command, pose(lease, seq, [x, y, max(z - 0.05, 0.0), *turn])))
+        twin.pass_time(0.1)
+        if twin.arm(ARM).faults:
+            break
+    assert twin.arm(ARM).faults == ["force"]
+    assert twin.say((ME, Begin, {"seed": 3})) == []
+    assert [type(answer) for answer in twin.pass_time(10.0)] == [Done]
+    assert twin.arm(ARM).faults == []
 
 
 def test_an_episode_that_a_stop_has_overtaken_does_not_begin(twin):
