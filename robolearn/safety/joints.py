@@ -73,12 +73,13 @@ class JointLimiter:
             target: Finite.
             q: Measured.
             dt: Seconds since the previous set-point.
-            towards: Where a reset leads; on the way there the tool may be as far outside of the box as it is there.
+            towards: Where a reset leads; on the way there, which is slow, the tool may be as far outside of the box as it is there, and
+                needs no margin.
 
         Returns:
             The next state, the admissible target (n,), and the names of the limits that changed it.
         """
-        allowed = 0.0 if towards is None else self._outside(towards.tolist())
+        allowed = 0.0 if towards is None else self._outside(towards.tolist()) + _MARGIN_M
         start, asked = state.q.tolist(), target.tolist()
         if (free := self._free(start, asked, state.dq.tolist(), q.tolist(), dt, allowed)) is not None:
             return JointState(np.array(asked), np.array(free)), target, ()
