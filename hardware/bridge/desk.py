@@ -347,7 +347,9 @@ class Homing:
         if passed_s > self._duration_s and short < self._robot.spec.reset_tolerance and moved < RESTING:
             return True
         if passed_s > self.PATIENCE * self._duration_s + 1.0:
-            got = f"{short:.3f} rad short after {passed_s:.1f} s, {moved:.3f} rad in the last period"
+            applied = self._robot.state().applied
+            limits = ", ".join(applied.clipped) if applied is not None and applied.clipped else "no limit"
+            got = f"{short:.3f} rad short after {passed_s:.1f} s, {moved:.3f} rad in the last period, held by {limits}"
             raise DriverError(f"reset of arm '{self._robot.spec.name}'", expected="to get there, and rest", got=got)
         share = min((passed_s + self._clock.period_s) / self._duration_s, 1.0)
         target = self._start + (3.0 - 2.0 * share) * share**2 * (self._goal - self._start)

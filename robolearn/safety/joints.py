@@ -6,7 +6,7 @@ Plain floats: for seven numbers they are several times faster than arrays.
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from operator import add, sub
+from operator import add, le, sub
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from robolearn.safety.reach import Reach
 Numbers = list[float]
 """One a joint."""
 _BISECTIONS = 8
+_INSIDE: Numbers = [0.0] * 6
 _MARGIN_M = 0.03
 """By which the box is smaller in joint modes: servos follow late, and the way of a stop is not straight."""
 
@@ -73,13 +74,13 @@ class JointLimiter:
             target: Finite.
             q: Measured.
             dt: Seconds since the previous set-point.
-            towards: Where a reset leads; on the way there, which is slow, the tool may be as far outside of the box as it is there, and
-                needs no margin.
+            towards: Where a reset leads; on the way there, which is slow, the tool may be as far outside of each side of the box as it is there,
+                and needs no margin.
 
         Returns:
             The next state, the admissible target (n,), and the names of the limits that changed it.
         """
-        allowed = 0.0 if towards is None else self._outside(towards.tolist()) + _MARGIN_M
+        allowed = _INSIDE if towards is None else [by + _MARGIN_M for by in self._outside(towards.tolist())]
         start, asked = state.q.tolist(), target.tolist()
         if (free := self._free(start, asked, state.dq.tolist(), q.tolist(), dt, allowed)) is not None:
             return JointState(np.array(asked), np.array(free)), target, ()
@@ -117,7 +118,7 @@ class JointLimiter:
         outside, lasts = self._outside(q), min(dt, valid_for_s)
         while lasts < valid_for_s:
             longer = min(lasts + dt, valid_for_s)
-            if self._outside(self._rest(q, dq, [longer * v for v in dq])) > outside:
+            if not self._stays(self._rest(q, dq, [longer * v for v in dq]), outside):
                 break
             lasts = longer
         return lasts
@@ -138,7 +139,7 @@ class JointLimiter:
         before: Numbers,
         dt: float,
         measured_dq: Numbers | None = None,
-        allowed: float = 0.0,
+        allowed: Numbers = _INSIDE,
     ) -> tuple[Numbers, tuple[str, ...]]:
         """Bring velocities within the bounds; they are had from the first moment of the step, or taken up from `measured_dq` on."""
         changes = [a * dt for a in self._acceleration]
@@ -158,16 +159,16 @@ class JointLimiter:
             if any(abs(b - v) > (SLACK - 1.0) * top for b, v, top in zip(bounded, dq, self._speed, strict=True)):
                 names.append(name)
                 dq = bounded
-        outside = max(self._outside(q), allowed)
+        outside = list(map(max, self._outside(q), allowed))
 
         def stays(dq: Numbers) -> bool:
             mean = dq if measured_dq is None else [0.5 * (m + v) for m, v in zip(measured_dq, dq, strict=True)]
-            return self._outside(self._rest(q, dq, [dt * v for v in mean])) <= outside
+            return self._stays(self._rest(q, dq, [dt * v for v in mean]), outside)
 
         return (dq, tuple(names)) if stays(dq) else (self._nearest(dq, before, changes, stays), (*names, "workspace"))
 
     def _free(
-        self, start: Numbers, asked: Numbers, before: Numbers, measured: Numbers, dt: float, allowed: float
+        self, start: Numbers, asked: Numbers, before: Numbers, measured: Numbers, dt: float, allowed: Numbers
     ) -> Numbers | None:
         """Return the velocities of a step from `start` to `asked` if no limit minds, which is nearly always; else None."""
         dq: Numbers = []
@@ -181,8 +182,9 @@ class JointLimiter:
             ):
                 return None
             dq.append(v)
-        outside = self._outside(self._rest(start, dq, [dt * v for v in dq]))
-        return None if outside > allowed and outside > self._outside(start) else dq
+        rest = self._rest(start, dq, [dt * v for v in dq])
+        stays = self._stays(rest, allowed) or self._stays(rest, list(map(max, self._outside(start), allowed)))
+        return dq if stays else None
 
     def _nearest(self, dq: Numbers, before: Numbers, changes: Numbers, stays: Callable[[Numbers], bool]) -> Numbers:
         """Bisect between braking, from which a stop was possible, and `dq`, from which it is not."""
@@ -202,12 +204,16 @@ class JointLimiter:
         each = zip(q, dq, step, self._acceleration, strict=True)
         return [at + by + 0.5 * v * abs(v) / a for at, v, by, a in each]
 
-    def _outside(self, q: Numbers) -> float:
-        """Return how far the tool is outside of the box less its margin, m; 0 where the arm's links are not known."""
+    def _outside(self, q: Numbers) -> Numbers:
+        """Return how far the tool is outside of each of the six sides of the box less its margin, m; zeros where links are not known."""
         if self._reach is None:
-            return 0.0
+            return _INSIDE
         at = self._reach.tool(q)
-        return max(0.0, *map(sub, self._low_m, at), *map(sub, at, self._high_m))
+        return [max(by, 0.0) for by in (*map(sub, self._low_m, at), *map(sub, at, self._high_m))]
+
+    def _stays(self, q: Numbers, outside: Numbers) -> bool:
+        """Return whether the tool is no further outside of any side than that."""
+        return all(map(le, self._outside(q), outside))
 
     def _stoppable(self, distance: Iterable[float], dt: float) -> Numbers:
         each = zip(distance, self._acceleration, strict=True)
