@@ -329,6 +329,8 @@ class Homing:
         top = speed * np.array(robot.spec.dq_max)
         self._duration_s = max(float((np.abs(goal - self._start) / top).max()), clock.period_s)
         self._begun_ns = self._last_ns = clock.now_ns()
+        self._way_s = 0.0
+        """Of the way: it goes on by a period at a time, however late that comes."""
         self._seq = itertools.count()
 
     def step(self) -> bool:
@@ -351,7 +353,12 @@ class Homing:
             limits = ", ".join(applied.clipped) if applied is not None and applied.clipped else "no limit"
             got = f"{short:.3f} rad short after {passed_s:.1f} s, {moved:.3f} rad in the last period, held by {limits}"
             raise DriverError(f"reset of arm '{self._robot.spec.name}'", expected="to get there, and rest", got=got)
-        share = min((passed_s + self._clock.period_s) / self._duration_s, 1.0)
+        before = self._robot.state().applied
+        if (
+            before is None or not before.clipped
+        ):  # else the last waypoint is still to be reached: no way but the straight one
+            self._way_s += self._clock.period_s
+        share = min(self._way_s / self._duration_s, 1.0)
         target = self._start + (3.0 - 2.0 * share) * share**2 * (self._goal - self._start)
         self._robot.command(
             RobotCommand(
