@@ -110,6 +110,10 @@ ARMS: dict[str, Callable[[], Rig]] = {
 }
 if FRANKA in os.environ:
     ARMS = {"real-franka": real_franka_rig}
+REPEATABLE = [
+    name for name in ("fake", "sim", "supervised-fake", "supervised-sim", "so101", "supervised-so101") if name in ARMS
+]
+"""Whose time is made, so that it can be put back."""
 
 
 @dataclass

@@ -20,6 +20,7 @@ from robolearn.hardware.bridge.client import RESTARTED, STALE, BridgeClient, Cli
 from robolearn.hardware.bridge.scene import RemoteScene
 from robolearn.hardware.bridge.server import CameraAddressConfig, RobotServer, ServerConfig
 from robolearn.safety import SafetyLimits, SupervisedRobot
+from robolearn.wire.messages import Hello
 
 
 @pytest.fixture
@@ -163,15 +164,14 @@ def test_a_server_that_falls_silent_or_comes_back_is_a_fault_with_a_name():
         client.close()
 
 
-def test_no_server_another_version_or_an_unknown_arm_are_said_plainly(server, monkeypatch):
+def test_no_server_another_version_or_an_unknown_arm_are_said_plainly(server):
     with pytest.raises(CommandTimeoutError, match="is the robot server running"):
         BridgeClient(ClientConfig(commands="tcp://127.0.0.1:9", states="tcp://127.0.0.1:9", answer_s=0.3))
     client = server.client()
     with pytest.raises(ConfigError, match="did you mean arm"):
         RemoteRobot(client, "amr")
-    monkeypatch.setattr("robolearn.hardware.bridge.client.PROTOCOL", 999)
     with pytest.raises(DriverError, match="version 2"):
-        client.hello()
+        client.request(lambda number: Hello(id=number, protocol=999, client="of another version"))
     client.close()
 
 

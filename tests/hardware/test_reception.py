@@ -176,10 +176,11 @@ def test_an_episode_whose_arm_is_stopped_is_refused_and_the_next_one_begins(twin
     assert [type(answer) for answer in twin.pass_time(10.0)] == [Done]
 
 
-def test_an_episode_whose_arm_cannot_get_there_is_refused(twin, monkeypatch):
-    monkeypatch.setattr("robolearn.hardware.bridge.desk.Homing.PATIENCE", -1.0)
+def test_an_episode_whose_arm_cannot_get_there_is_refused():
+    """Joints that may move by some mrad/s only are given up long before they arrive."""
+    twin = make_twin_rig(joint_speed_fraction=0.001)
     assert twin.say((ME, Begin, {"seed": 3})) == []
-    (refused,) = twin.pass_time(3.0)
+    (refused,) = twin.pass_time(10.0)
     assert (type(refused), refused.reason) == (Refused, "DriverError")
 
 
