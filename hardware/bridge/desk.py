@@ -22,6 +22,8 @@ WATCHDOG, LET_GO, ASKED, FAULT = "watchdog", "released", "asked", "fault"
 LATE, REPLACED, STOPPED = "late", "replaced", "stopped"
 PAST_NS, MOST_PAST = 300_000_000, 16
 """For how long it is said where an arm was, and in how many places at most."""
+GATHER_S = 0.5
+"""In which a reset gathers its pace."""
 RESTING = 0.002
 """rad of each joint by which an arm at rest may seem to move in a period."""
 _log = logging.getLogger(__name__)
@@ -310,7 +312,10 @@ class ArmDesk:
 
 
 class Homing:
-    """A straight way through joint space, driven through the supervisor like any other motion.
+    """A way through joint space, driven through the supervisor like any other motion.
+
+    Every step leads straight to the goal, from wherever limits, such as the sides of the workspace box, have let the
+    set-point get to.
 
     Args:
         robot: Supervised.
@@ -325,12 +330,10 @@ class Homing:
 
     def __init__(self, robot: SupervisedRobot, goal: Vector, gripper: float | None, speed: float, clock: Clock) -> None:
         self._robot, self._goal, self._gripper, self._clock = robot, goal, gripper, clock
-        self._start = self._before = robot.state().q
-        top = speed * np.array(robot.spec.dq_max)
-        self._duration_s = max(float((np.abs(goal - self._start) / top).max()), clock.period_s)
+        self._setpoint = self._before = robot.state().q
+        self._top = speed * np.array(robot.spec.dq_max)
+        self._duration_s = max(self._left_s(), clock.period_s)
         self._begun_ns = self._last_ns = clock.now_ns()
-        self._way_s = 0.0
-        """Of the way: it goes on by a period at a time, however late that comes."""
         self._seq = itertools.count()
 
     def step(self) -> bool:
@@ -353,13 +356,10 @@ class Homing:
             limits = ", ".join(applied.clipped) if applied is not None and applied.clipped else "no limit"
             got = f"{short:.3f} rad short after {passed_s:.1f} s, {moved:.3f} rad in the last period, held by {limits}"
             raise DriverError(f"reset of arm '{self._robot.spec.name}'", expected="to get there, and rest", got=got)
-        before = self._robot.state().applied
-        if (
-            before is None or not before.clipped
-        ):  # else the last waypoint is still to be reached: no way but the straight one
-            self._way_s += self._clock.period_s
-        share = min(self._way_s / self._duration_s, 1.0)
-        target = self._start + (3.0 - 2.0 * share) * share**2 * (self._goal - self._start)
+        period_s = self._clock.period_s
+        pace = min((passed_s + period_s) / GATHER_S, 1.0)
+        share = min(pace * period_s / max(self._left_s(), 2.0 * period_s), 1.0)
+        target = self._setpoint + share * (self._goal - self._setpoint)
         self._robot.command(
             RobotCommand(
                 mode=CommandMode.JOINT_POSITION,
@@ -370,4 +370,10 @@ class Homing:
             ),
             towards=self._goal,
         )
+        applied = self._robot.state().applied
+        self._setpoint = target if applied is None else applied.target
         return False
+
+    def _left_s(self) -> float:
+        """Return how long the rest of the way takes at full pace."""
+        return float((np.abs(self._goal - self._setpoint) / self._top).max())

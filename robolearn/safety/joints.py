@@ -18,7 +18,9 @@ from robolearn.safety.reach import Reach
 
 Numbers = list[float]
 """One a joint."""
-_BISECTIONS = 8
+_BISECTIONS, _SLIDES = 8, 6
+_CLEAR_M, _STEP, _EDGE = 1e-4, 1e-5, 1e-12
+"""m by which a slide stays clear of a side, rad of numerical slopes, and what counts as no slope."""
 _INSIDE: Numbers = [0.0] * 6
 _MARGIN_M = 0.03
 """By which the box is smaller in joint modes: servos follow late, and the way of a stop is not straight."""
@@ -165,7 +167,11 @@ class JointLimiter:
             mean = dq if measured_dq is None else [0.5 * (m + v) for m, v in zip(measured_dq, dq, strict=True)]
             return self._stays(self._rest(q, dq, [dt * v for v in mean]), outside)
 
-        return (dq, tuple(names)) if stays(dq) else (self._nearest(dq, before, changes, stays), (*names, "workspace"))
+        if stays(dq):
+            return dq, tuple(names)
+        for _, low, high in bounds[:2]:
+            dq = _clamped(self._slid(q, dq, dt, outside), low, high)
+        return dq if stays(dq) else self._nearest(dq, before, changes, stays), (*names, "workspace")
 
     def _free(
         self, start: Numbers, asked: Numbers, before: Numbers, measured: Numbers, dt: float, allowed: Numbers
@@ -185,6 +191,28 @@ class JointLimiter:
         rest = self._rest(start, dq, [dt * v for v in dq])
         stays = self._stays(rest, allowed) or self._stays(rest, list(map(max, self._outside(start), allowed)))
         return dq if stays else None
+
+    def _slid(self, q: Numbers, dq: Numbers, dt: float, outside: Numbers) -> Numbers:
+        """Return velocities without what leads out of the box: the tool slides along its sides. By Newton's method on where a stop ends."""
+        for _ in range(_SLIDES):
+            rest = self._rest(q, dq, [dt * v for v in dq])
+            over = [by - most + _CLEAR_M for by, most in zip(self._outside(rest), outside, strict=True)]
+            side = max(range(6), key=over.__getitem__)
+            if over[side] <= 0.5 * _CLEAR_M:
+                break
+            here = self._outside(rest)[side]
+            slopes: Numbers = []
+            for joint in range(len(q)):
+                moved = rest.copy()
+                moved[joint] += _STEP
+                slopes.append((self._outside(moved)[side] - here) / _STEP)
+            reaches = [dt + abs(v) / a for v, a in zip(dq, self._acceleration, strict=True)]
+            gains = [slope * reach for slope, reach in zip(slopes, reaches, strict=True)]
+            steep = sum(gain * gain for gain in gains)
+            if steep < _EDGE:
+                break
+            dq = [v - over[side] * gain / steep for v, gain in zip(dq, gains, strict=True)]
+        return dq
 
     def _nearest(self, dq: Numbers, before: Numbers, changes: Numbers, stays: Callable[[Numbers], bool]) -> Numbers:
         """Bisect between braking, from which a stop was possible, and `dq`, from which it is not."""

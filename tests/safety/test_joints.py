@@ -5,6 +5,7 @@ import numpy as np
 from robolearn.core.arms import PANDA
 from robolearn.safety import SafetyLimits
 from robolearn.safety.joints import JointLimiter
+from robolearn.safety.reach import Reach
 
 
 def test_a_way_to_a_home_outside_of_the_box_is_gone_to_its_end():
@@ -18,3 +19,19 @@ def test_a_way_to_a_home_outside_of_the_box_is_gone_to_its_end():
         target = start + step / 20 * (home - start)
         state, q, _ = limiter.position(state, target, q, dt, home)
     np.testing.assert_allclose(q, home, atol=1e-9)
+
+
+def test_a_reset_from_a_corner_of_the_box_slides_along_its_sides_and_arrives():
+    """The straight way from here rises above home, which is as high as the tool may be."""
+    limits = SafetyLimits(workspace_low=(0.3, -0.25, 0.02), workspace_high=(0.7, 0.25, 0.4))
+    limiter, home, dt = JointLimiter(limits, PANDA), np.array(PANDA.q_home), 0.1
+    q = np.array([0.26, 0.66, 0.15, -0.97, -0.09, 1.63, -2.3])
+    state, highest, slid = limiter.anchor(q), 0.0, False
+    for _ in range(150):
+        gap = home - q
+        pace = min(dt / max(float((np.abs(gap) / (0.25 * np.array(PANDA.dq_max))).max()), 2.0 * dt), 1.0)
+        state, q, names = limiter.position(state, q + pace * gap, q, dt, home)
+        highest, slid = max(highest, Reach(PANDA).tool(q.tolist())[2]), slid or "workspace" in names
+    np.testing.assert_allclose(q, home, atol=1e-3)
+    assert slid, "otherwise this shows nothing"
+    assert highest <= Reach(PANDA).tool(home.tolist())[2] + 0.03 + 1e-6
