@@ -60,9 +60,11 @@ def remote_env(
     task: Task,
     clock: Clock,
     *,
-    align: bool = False,
+    max_frame_age_s: float,
+    stale_frames: str,
+    align: bool,
 ) -> gym.Env[Obs, Action]:
-    """Build the env that `cfg` describes over arms and cameras that are elsewhere, with its wrappers around it; `align` as of `RobotEnv`.
+    """Build the env that `cfg` describes over arms and cameras that are elsewhere, with its wrappers around it; the rest is as of `RobotEnv`.
 
     Raises:
         ConfigError: If the configuration does not fit together.
@@ -76,6 +78,8 @@ def remote_env(
         clock=clock,
         max_steps=cfg.max_steps,
         proprio=robot.proprio if cfg.proprio is None else cfg.proprio,
+        max_frame_age_s=max_frame_age_s,
+        stale_frames=stale_frames,
         align=align,
     )
     return wrapped(env, cfg)

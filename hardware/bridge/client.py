@@ -34,7 +34,7 @@ from robolearn.wire.messages import (
     Stop,
     Welcome,
 )
-from robolearn.wire.sockets import HandshakeWatch, SecurityConfig, Sockets, is_local, sent, take_newest
+from robolearn.wire.sockets import HandshakeWatch, SecurityConfig, Sockets, reached, sent, take_newest
 from robolearn.wire.states import at, from_message
 
 AnswerT = TypeVar("AnswerT")
@@ -60,12 +60,16 @@ class ClientConfig:
     """A state that was taken, or came, longer ago than this is a fault."""
     deadline_s: float = 0.1
     """A command that arrives later than this after it was sent is refused by the server."""
+    picture_s: float = 0.5
+    """A picture that was taken longer ago than this is stale."""
+    stale_frames: str = "stop"
+    """What a stale picture leads to: `stop` stops the arms and ends the program, `truncate` the episode; `hold` goes on with the last good one."""
     align: bool = False
     """Observe arms as they were when the oldest picture was taken, not as they are: a policy then sees all of one instant."""
     security: SecurityConfig = field(default_factory=SecurityConfig)
 
     def __post_init__(self) -> None:
-        if min(self.answer_s, self.reset_s, self.state_s, self.deadline_s) <= 0.0:
+        if min(self.answer_s, self.reset_s, self.state_s, self.deadline_s, self.picture_s) <= 0.0:
             raise ConfigError("client", expected="times above 0 s", got=self)
 
 
@@ -379,19 +383,6 @@ class RemoteRobot(RobotDriver):
         self._lease, self._session = _expect(answer, Granted).lease, welcome.session
         self._client.wait_for_states()
         return self._lease
-
-
-def reached(endpoint: str, server: str) -> str:
-    """Return how a client of `server` reaches an address that this named: its wildcards and its loopback are not the client's.
-
-    >>> [reached(f"tcp://{host}:5670", "tcp://robot:5650") for host in ("0.0.0.0", "127.0.0.1", "camera")]
-    ['tcp://robot:5670', 'tcp://robot:5670', 'tcp://camera:5670']
-    """
-    host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
-    foreign = host in ("*", "0.0.0.0", "[::]") or (is_local(endpoint) and not is_local(server))  # noqa: S104
-    if not foreign or not (endpoint.startswith("tcp://") and server.startswith("tcp://")):
-        return endpoint
-    return f"{server.rpartition(':')[0]}:{port}"
 
 
 def _expect(answer: FromServer, kind: type[AnswerT]) -> AnswerT:

@@ -20,7 +20,7 @@ class RemoteScene(Task):
 
     def __init__(self, client: BridgeClient) -> None:
         if not client.welcome.has_scene:
-            raise ConfigError("task", expected="a twin, which has a scene", got="a robot", fix="judge it by events")
+            raise ConfigError("task", expected="a twin, which has a scene", got="a robot", fix="HandScene")
         self._client = client
 
     def reset(self, arms: Mapping[str, RobotDriver], rng: np.random.Generator, options: Mapping[str, object]) -> None:

@@ -105,5 +105,7 @@ def make_remote_env(cfg: TaskConfig, client: BridgeClient, pause_s: float) -> gy
         cameras,
         RemoteScene(client) if client.welcome.has_scene else HandScene(pause_s),
         WallClock(1.0 / cfg.rate_hz),
+        max_frame_age_s=client.cfg.picture_s,
+        stale_frames=client.cfg.stale_frames,
         align=client.cfg.align,
     )

@@ -287,6 +287,19 @@ def bound_to(socket: Socket) -> str:
     return socket.getsockopt_string(zmq.LAST_ENDPOINT)
 
 
+def reached(endpoint: str, server: str) -> str:
+    """Return how a client of `server` reaches an address that this named: its wildcards and its loopback are not the client's.
+
+    >>> [reached(f"tcp://{host}:5670", "tcp://robot:5650") for host in ("0.0.0.0", "127.0.0.1", "camera")]
+    ['tcp://robot:5670', 'tcp://robot:5670', 'tcp://camera:5670']
+    """
+    host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
+    foreign = host in ("*", "0.0.0.0", "[::]") or (is_local(endpoint) and not is_local(server))  # noqa: S104
+    if not foreign or not (endpoint.startswith("tcp://") and server.startswith("tcp://")):
+        return endpoint
+    return f"{server.rpartition(':')[0]}:{port}"
+
+
 def is_local(endpoint: str) -> bool:
     """Return whether only processes of this machine can reach an address.
 

@@ -9,6 +9,7 @@ from fakes import DOWN, FakeArm
 from served import PERIOD_S, ServerThread
 
 from robolearn import config
+from robolearn.assembly.parts import make_remote_env
 from robolearn.core.clock import WallClock
 from robolearn.core.errors import CommandTimeoutError, ConfigError, DriverError, WireError
 from robolearn.core.robot import CommandMode, RobotCommand
@@ -382,3 +383,10 @@ def test_a_server_whose_driver_fails_leaves_no_socket_open_and_no_driver_entered
         RobotServer(robots, clock, cfg).close()
     assert arms[0].entered == 0
     ServerThread(*server.endpoints).stop()
+
+
+def test_what_a_stale_picture_leads_to_is_up_to_the_client(server):
+    client = server.client(stale_frames="trunkate")
+    with pytest.raises(ConfigError, match="truncate"):
+        make_remote_env(ReachConfig(observation="state", rate_hz=20.0), client, pause_s=0.0)
+    client.close()
