@@ -29,6 +29,7 @@ from robolearn.wire.training import (
     Inquire,
     Join,
     Joined,
+    Leave,
     Over,
     Rejoin,
     Safe,
@@ -47,16 +48,12 @@ ACTORS = "actors.json"
 """Name of the file that remembers actors."""
 MOST, MESSAGES = 64, 256
 """Steps that wait here for the loop at most, and messages that are heard at a time: whoever sends more must wait."""
-REMEMBER_S = 1.0
-"""Between two writings of that file."""
 LONGEST = 4_000
 """Characters of a reason."""
-IDLE_S = 0.05
-"""How long to wait for steps before looking whether there is something else to do."""
-FAREWELL_S = 1.0
-"""How long a learner that has finished stays to say so: what an actor has not read when the connection ends is lost to it."""
-QUIET_S = 2.0
-"""An actor that was heard of within this time is not replaced by another of its name."""
+REPEAT_S = 0.2
+"""Between two times of saying that it is over."""
+ASKING_S = 1.0
+"""How long that is said to whoever asks, even if nobody is here."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -67,11 +64,19 @@ class InboxConfig:
     weights: str = "tcp://127.0.0.1:5661"
     publish_s: float = 0.5
     """Least time between two publications of weights."""
+    remember_s: float = 1.0
+    """Least time between two writings of the file that remembers actors."""
+    idle_s: float = 0.05
+    """How long to wait for steps before looking whether there is something else to do."""
+    quiet_s: float = 2.0
+    """An actor that was heard of within this time is not replaced by another of its name."""
+    farewell_s: float = 30.0
+    """How long a learner that has finished stays at most until each of its actors knows; one may be busy with a reset."""
     security: SecurityConfig = field(default_factory=SecurityConfig)
 
     def __post_init__(self) -> None:
-        if self.publish_s < 0.0:
-            raise ConfigError("listen.publish_s", expected="0 or more", got=self.publish_s)
+        if min(self.publish_s, self.remember_s, self.idle_s, self.quiet_s, self.farewell_s) < 0.0:
+            raise ConfigError("listen", expected="times of 0 s or more", got=self)
 
 
 @dataclass(slots=True)
@@ -149,7 +154,7 @@ class Inbox:
         self._confirm()
         self._publish(policy_version)
         if not self._backlog:
-            wait_for_any([self._ear], IDLE_S)
+            wait_for_any([self._ear], self._cfg.idle_s)
         self._hear_all()
         tick = Tick(steps={}, ended=[])
         if self._backlog:
@@ -178,16 +183,33 @@ class Inbox:
         """Go on; actors find back by themselves."""
 
     def close(self) -> None:
-        """Hang up; after the end of training, who still asks is told of it first. May be called twice."""
+        """Hang up; after the end of training, not before its actors know of it. May be called twice."""
         try:
             if self._finished and not self._sockets.context.closed:
-                end_ns = self._now_ns() + round(1e9 * FAREWELL_S)
-                while (left_ns := end_ns - self._now_ns()) > 0:
-                    wait_for_any([self._ear], 1e-9 * left_ns)
-                    while (frames := received(self._ear)) is not None:
-                        self._send(frames[0], Over())
+                self._part()
         finally:
             self._sockets.close()
+
+    def _part(self) -> None:
+        """Tell actors that it is over until each has heard it, or has gone: what one has not read when the connection ends is lost to it."""
+        begun_ns = self._now_ns()
+        enough_ns, most_ns = (round(1e9 * min(s, self._cfg.farewell_s)) for s in (ASKING_S, self._cfg.farewell_s))
+        while (past_ns := self._now_ns() - begun_ns) < enough_ns or (self._clients and past_ns < most_ns):
+            self._clients = {client: key for client, key in self._clients.items() if self._send(client, Over())}
+            wait_for_any([self._ear], REPEAT_S)
+            while (frames := received(self._ear)) is not None:
+                self._dismiss(frames)
+
+    def _dismiss(self, frames: Sequence[bytes]) -> None:
+        """Let go of a client that knows that it is over; tell any other."""
+        try:
+            knows = isinstance(self._decode(frames[-1]), Leave)
+        except WireError:
+            knows = False
+        if knows:
+            self._clients.pop(frames[0], None)
+        else:
+            self._send(frames[0], Over())
 
     def _hear_all(self) -> None:
         for _ in range(MESSAGES):
@@ -215,7 +237,7 @@ class Inbox:
         for actor in fresh:
             actor.safe = actor.taken
             self._send(actor.client, Safe(session=self.session, last=actor.safe))
-        if self._now_ns() - self._written_ns > 1e9 * REMEMBER_S:
+        if self._now_ns() - self._written_ns > 1e9 * self._cfg.remember_s:
             self._remember()
 
     def _publish(self, version: int) -> None:
@@ -272,7 +294,7 @@ class Inbox:
         key = f"{message.actor}/{message.log}"
         actor = self._actors.setdefault(key, ActorRecord(stream=len(self._actors)))
         now_ns = self._now_ns()
-        if actor.client not in (b"", client) and now_ns - actor.heard_ns < 1e9 * QUIET_S:
+        if actor.client not in (b"", client) and now_ns - actor.heard_ns < 1e9 * self._cfg.quiet_s:
             return  # it asks again; whoever has the log now keeps it as long as it speaks
         self._clients.pop(actor.client, None)
         actor.client, actor.heard_ns = client, now_ns
@@ -332,8 +354,8 @@ class Inbox:
             records[key] = ActorRecord(stream=known["stream"], come=number, taken=number, safe=number)
         return records
 
-    def _send(self, client: bytes, message: FromLearner) -> None:
-        sent(self._ear, client, encode(message))
+    def _send(self, client: bytes, message: FromLearner) -> bool:
+        return sent(self._ear, client, encode(message))
 
 
 def complete_mirror(replay: Replay, mirror: Mirror, offset: int) -> None:

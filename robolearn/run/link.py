@@ -20,6 +20,7 @@ from robolearn.wire.training import (
     Inquire,
     Join,
     Joined,
+    Leave,
     Over,
     Rejoin,
     Safe,
@@ -177,6 +178,8 @@ class LearnerLink(WeightSource):
                 raise ConfigError(f"learner {self._cfg.steps}", expected="to be let in", got=message.reason)
             case Over():
                 self.over = True
+                if self._session is not None:
+                    sent(self._ask, encode(Leave(session=self._session)))
             case Configured():
                 return
 

@@ -142,6 +142,7 @@ class Sockets:
         socket.setsockopt(zmq.HEARTBEAT_TTL, SILENCE_MS)
         if kind == zmq.ROUTER:
             socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
+            socket.setsockopt(zmq.ROUTER_MANDATORY, 1)  # `sent` says that a client has gone
         if kind in (zmq.ROUTER, zmq.DEALER):
             socket.setsockopt(zmq.SNDHWM, QUEUE)
             socket.setsockopt(zmq.RCVHWM, QUEUE)

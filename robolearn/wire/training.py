@@ -58,6 +58,12 @@ class Want(Message, frozen=True, kw_only=True, tag="want"):
     session: Seq
 
 
+class Leave(Message, frozen=True, kw_only=True, tag="leave"):
+    """Answers `Over`: this actor knows."""
+
+    session: Seq
+
+
 class Configured(Message, frozen=True, kw_only=True, tag="configured"):
     """Answers `Inquire`."""
 
@@ -120,7 +126,7 @@ class StepHeader(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     stamp_ns: Last
 
 
-FromActor = Inquire | Join | Deliver | Want
+FromActor = Inquire | Join | Deliver | Want | Leave
 FromLearner = Configured | Joined | Safe | Rejoin | Unwelcome | Over
 _step_decoder: Decoder[StepHeader] = Decoder(StepHeader, "step")
 

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 import threading
 import time
 from dataclasses import replace
@@ -15,7 +14,6 @@ from robolearn.bench.actors import same_step
 from robolearn.core.errors import ConfigError
 from robolearn.core.specs import ArraySpec
 from robolearn.replay import Replay
-from robolearn.run import inbox as inbox_module
 from robolearn.run.inbox import COLUMNS, NUMBER, Inbox, InboxConfig, complete_mirror
 from robolearn.run.link import LearnerLink, LinkConfig, inquire
 from robolearn.run.steplog import StepLog
@@ -24,30 +22,22 @@ from robolearn.wire.training import TRAINING, Join, decode_step, encode_step, fi
 CONFIG = "agent: sac\n"
 ANY = "tcp://127.0.0.1:*"
 CAPACITY = 5_000
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch):
-    monkeypatch.setattr(inbox_module, "IDLE_S", 0.002)
-    monkeypatch.setattr(inbox_module, "QUIET_S", 0.05)
-    monkeypatch.setattr(inbox_module, "FAREWELL_S", 0.05)
+QUICK = {"publish_s": 0.0, "idle_s": 0.002, "quiet_s": 0.05, "farewell_s": 0.05}
 
 
 class Learner:
     """An inbox with the replay that it fills, as a training loop fills it."""
 
-    def __init__(self, folder, endpoints=(ANY, ANY), spec=SPEC, config=CONFIG) -> None:
-        self.folder = folder
-        fresh = not (folder / "replay").exists()
-        make = Replay if fresh else None
-        if make is None:
-            self.replay = Replay.open(folder / "replay", spec, CAPACITY, extra=COLUMNS)
+    def __init__(self, folder, endpoints=(ANY, ANY), capacity=CAPACITY, **fields) -> None:
+        self.folder, self.capacity, self.fields = folder, capacity, fields
+        if (folder / "replay").exists():
+            self.replay = Replay.open(folder / "replay", SPEC, capacity, extra=COLUMNS)
         else:
-            self.replay = Replay(spec, CAPACITY, extra=COLUMNS, directory=folder / "replay")
+            self.replay = Replay(SPEC, capacity, extra=COLUMNS, directory=folder / "replay")
         steps, weights = endpoints
-        cfg = InboxConfig(steps=steps, weights=weights, publish_s=0.0)
+        cfg = InboxConfig(**{"steps": steps, "weights": weights, **QUICK, **fields})
         self.weights = {"w": np.zeros(3, np.float32)}
-        self.inbox = Inbox(cfg, config, spec, self.replay, lambda: self.weights, folder / "actors.json")
+        self.inbox = Inbox(cfg, CONFIG, SPEC, self.replay, lambda: self.weights, folder / "actors.json")
         self.ended = []
 
     def step(self, version=0) -> None:
@@ -63,7 +53,7 @@ class Learner:
         endpoints = self.inbox.endpoints
         self.inbox._sockets.close()
         self.replay.close()
-        return Learner(copy, endpoints)
+        return Learner(copy, endpoints, self.capacity, **self.fields)
 
 
 class Actor:
@@ -175,12 +165,10 @@ def test_one_step_is_handed_on_at_a_time_and_what_waits_is_not_confirmed(learner
     actor.close()
 
 
-def test_an_actor_whose_steps_made_room_for_others_is_still_known_after_a_restart(tmp_path, monkeypatch):
-    monkeypatch.setattr(inbox_module, "REMEMBER_S", 0.0)
-    monkeypatch.setattr(sys.modules[__name__], "CAPACITY", 60)
+def test_an_actor_whose_steps_made_room_for_others_is_still_known_after_a_restart(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "copies").mkdir()
-    learner = Learner(tmp_path / "run")
+    learner = Learner(tmp_path / "run", capacity=60, remember_s=0.0)
     left = Actor(tmp_path / "left.log", learner.inbox.endpoints, "left")
     left.link.put(online(0, 20))
     settled([left], learner)
@@ -255,20 +243,42 @@ def test_weights_come_versioned_and_only_once(learner, tmp_path):
     actor.close()
 
 
-def test_the_end_is_told(learner, tmp_path):
-    actor = Actor(tmp_path / "left.log", learner.inbox.endpoints)
+@pytest.fixture
+def patient(tmp_path):
+    """Yield a learner that waits for its actors in the end."""
+    (tmp_path / "run").mkdir()
+    learner = Learner(tmp_path / "run", farewell_s=20.0)
+    yield learner
+    learner.inbox.close()
+    learner.replay.close()
+
+
+@pytest.mark.parametrize("busy_s", [0.0, 2.0])
+def test_the_end_is_told_also_to_an_actor_that_is_busy_with_its_robot(busy_s, patient, tmp_path):
+    actor = Actor(tmp_path / "left.log", patient.inbox.endpoints)
     actor.link.put(online(0, 5))
-    settled([actor], learner)
-    inbox_module.FAREWELL_S = 1.0
-    learner.inbox.finish()
-    end = threading.Thread(target=learner.inbox.close)
+    settled([actor], patient)
+    patient.inbox.finish()
+    end = threading.Thread(target=patient.inbox.close)
     end.start()
+    time.sleep(busy_s)
     while not actor.link.over and end.is_alive():
         actor.link.pump()
         time.sleep(0.01)
     end.join()
     assert actor.link.over
     actor.close()
+
+
+def test_in_the_end_nobody_waits_for_an_actor_that_has_gone(patient, tmp_path):
+    actor = Actor(tmp_path / "left.log", patient.inbox.endpoints)
+    actor.link.put(online(0, 5))
+    settled([actor], patient)
+    actor.close()
+    begun = time.monotonic()
+    patient.inbox.finish()
+    patient.inbox.close()
+    assert time.monotonic() - begun < 5.0
 
 
 def test_an_interrupted_learner_is_waited_for_as_one_that_was_killed(learner, tmp_path):
