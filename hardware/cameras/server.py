@@ -62,11 +62,7 @@ class CameraServer:
     def __init__(self, source: PictureSource, cfg: CameraServerConfig) -> None:
         self._source, self._cfg = source, cfg
         self._sockets = Sockets(cfg.security)
-        try:
-            self._tell = self._sockets.publish(cfg.endpoint)
-        except ConfigError:
-            self._sockets.close()
-            raise
+        self._tell = self._sockets.publish(cfg.endpoint)
         self._watch = PictureWatch(source.spec.rate_hz, cfg)
         self._seq = 0
 

@@ -137,12 +137,8 @@ class Inbox:
         self._written_ns = 0
         self._decode: Decoder[FromActor] = Decoder(FromActor, "message from an actor")
         self._sockets = Sockets(cfg.security)
-        try:
-            self._ear = self._sockets.answer(cfg.steps, MAX_ARRAYS)
-            self._mouth = self._sockets.publish(cfg.weights)
-        except ConfigError:
-            self._sockets.close()
-            raise
+        self._ear = self._sockets.answer(cfg.steps, MAX_ARRAYS)
+        self._mouth = self._sockets.publish(cfg.weights)
 
     @property
     def endpoints(self) -> tuple[str, str]:

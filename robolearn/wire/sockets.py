@@ -97,7 +97,7 @@ class Sockets:
         is the same one.
 
         Raises:
-            ConfigError: If others could reach it and it has no keys, or the address is taken.
+            ConfigError: If others could reach it and it has no keys, or the address is taken; all of these sockets are closed then.
         """
         return self._bind(zmq.ROUTER, endpoint, largest)
 
@@ -152,6 +152,13 @@ class Sockets:
         return socket
 
     def _bind(self, kind: int, endpoint: str, largest: int) -> Socket:
+        try:
+            return self._bound(self._socket(kind, largest), endpoint)
+        except ConfigError:
+            self.close()
+            raise
+
+    def _bound(self, socket: Socket, endpoint: str) -> Socket:
         secure = self.security.server_key is not None
         if not (secure or self.security.insecure or is_local(endpoint)):
             raise ConfigError(
@@ -160,7 +167,6 @@ class Sockets:
                 got="none",
                 fix="`robolearn keys` makes them; security.insecure=true goes without",
             )
-        socket = self._socket(kind, largest)
         if self.security.server_key is not None:
             pair = load_secret(Path(self.security.server_key))
             self._authenticate()
