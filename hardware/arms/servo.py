@@ -43,12 +43,11 @@ class ServoArm(abc.ABC):
         spec: What the arm is.
         clock: Stamps states; its period is that of a client's commands.
         rate_hz: Of targets.
-        braking_s: For how long the vendor's library may block while the arm comes to rest.
     """
 
-    def __init__(self, spec: RobotSpec, clock: Clock, rate_hz: float, braking_s: float = 0.0) -> None:
+    def __init__(self, spec: RobotSpec, clock: Clock, rate_hz: float) -> None:
         self._spec, self._clock, self._rate_hz = spec, clock, rate_hz
-        self._stale_s = max(STALE_S, STALE_TICKS / rate_hz) + braking_s
+        self._stale_s = max(STALE_S, STALE_TICKS / rate_hz)
         self._path = Path(clock.period_s, RAMP_S)
         self._lock = threading.Lock()
         self._ended = threading.Event()

@@ -43,7 +43,8 @@ def make_robot_server(cfg: RobotServerConfig) -> RobotServer:
             return RobotServer(twin.arms, twin.clock, cfg.server, twin.scene, twin.cameras)
         case FrankaConfig() | UrConfig() | LeRobotConfig() | MockConfig():
             clock = WallClock(1.0 / cfg.rate_hz)
-            arm = SupervisedRobot(make_arm(cfg.robot, clock), cfg.safety, clock)
+            limits = cfg.robot.bound(cfg.safety) if isinstance(cfg.robot, UrConfig) else cfg.safety
+            arm = SupervisedRobot(make_arm(cfg.robot, clock), limits, clock)
             return RobotServer({ARM: arm}, clock, cfg.server, elsewhere=cfg.cameras)
         case _:
             raise ConfigError("robot", expected="twin, franka, ur, lerobot or mock", got=type(cfg.robot).__name__)

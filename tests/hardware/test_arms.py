@@ -5,10 +5,8 @@ import time
 
 import fake_franky
 import fake_lerobot
-import fake_ur
 import numpy as np
 import pytest
-from msgspec.structs import replace
 
 from robolearn.core import arms
 from robolearn.core.clock import WallClock
@@ -17,9 +15,7 @@ from robolearn.core.geometry import rotation_error
 from robolearn.core.robot import CommandMode, RobotCommand
 from robolearn.hardware.arms.franka import FrankaArm, FrankaConfig
 from robolearn.hardware.arms.lerobot import SO101_KWARGS, LeRobotArm, LeRobotConfig
-from robolearn.hardware.arms.ur import UrArm, UrConfig
 from robolearn.safety import SafetyLimits, SupervisedRobot
-from robolearn.safety.reach import Reach
 
 HOST = "192.0.2.1"
 
@@ -37,120 +33,6 @@ def insist(arm, target, times=100):
     for _ in range(times):
         arm.command(RobotCommand(mode=CommandMode.JOINT_POSITION, target=target))
         time.sleep(0.01)
-
-
-@pytest.fixture
-def controller(monkeypatch):
-    for name, module in fake_ur.modules().items():
-        monkeypatch.setitem(sys.modules, name, module)
-    fake_ur.CONTROLLERS[HOST] = fake_ur.Controller()
-    yield fake_ur.CONTROLLERS[HOST]
-    fake_ur.CONTROLLERS.clear()
-
-
-def make_ur(**cfg):
-    return UrArm(UrConfig(**{"host": HOST, "rate_hz": 125.0, "watchdog_hz": 2.0, **cfg}), WallClock(0.1), arms.UR5E)
-
-
-def test_a_ur_follows_joints_poses_and_speeds_and_rests_between(controller):
-    with make_ur() as ur:
-        q = ur.state().q
-        ur.command(RobotCommand(mode=CommandMode.JOINT_POSITION, target=q + 0.05))
-        assert until(lambda: np.abs(ur.state().q - q - 0.05).max() < 1e-3)
-        start = ur.state().pose_tool_in_base.to_array()
-        ur.command(RobotCommand(mode=CommandMode.POSE, target=start + np.array([0.0, 0.0, 0.03, 0.0, 0.0, 0.0, 0.0])))
-        assert until(lambda: abs(ur.state().pose_tool_in_base.position[2] - start[2] - 0.03) < 1e-3)
-        ur.command(RobotCommand(mode=CommandMode.TWIST, target=np.array([0.0, 0.05, 0, 0, 0, 0]), valid_for_s=0.2))
-        assert until(lambda: ur.state().twist[1] > 0.04)
-        assert until(lambda: np.abs(ur.state().dq).max() < 1e-6)
-    assert not controller.in_control
-
-
-def test_a_ur_drives_home(controller):
-    with make_ur() as ur:
-        ur.reset(np.array(arms.UR5E.q_home) + 0.1)
-        assert np.abs(ur.state().q - arms.UR5E.q_home - 0.1).max() < 0.011
-        ur.reset()
-        assert np.abs(ur.state().q - arms.UR5E.q_home).max() < 0.011
-
-
-def test_the_controllers_watchdog_hears_of_us_while_nothing_moves(controller):
-    with make_ur(watchdog_hz=20.0) as ur:
-        time.sleep(0.3)
-        assert controller.in_control
-        ur.command(RobotCommand(mode=CommandMode.JOINT_POSITION, target=ur.state().q + 0.02))
-        assert until(lambda: controller.servo_targets > 3)
-
-
-def test_an_emergency_stop_is_a_fault_and_ends_all_motion(controller):
-    with make_ur() as ur:
-        target = ur.state().q + 0.5
-        ur.command(RobotCommand(mode=CommandMode.JOINT_POSITION, target=target))
-        controller.emergency = True
-        assert until(lambda: bool(ur.state().faults))
-        assert any("emergency_stop" in fault or "driver" in fault for fault in ur.state().faults)
-        assert until(lambda: np.abs(controller.dq).max() == 0.0)
-        with pytest.raises(DriverError):
-            insist(ur, target)
-
-
-def test_what_is_missing_is_named(controller, monkeypatch):
-    with pytest.raises(ConfigError, match="address"), UrArm(UrConfig(), WallClock(0.1), arms.UR5E):
-        pass
-    with (
-        pytest.raises(DriverError, match="remote control"),
-        UrArm(UrConfig(host="192.0.2.250"), WallClock(0.1), arms.UR5E),
-    ):
-        pass
-    monkeypatch.setitem(sys.modules, "rtde_control", None)
-    with pytest.raises(ConfigError, match="ur-rtde"), make_ur():
-        pass
-
-
-def test_only_one_may_command_a_ur(controller):
-    with make_ur():
-        with pytest.raises(DriverError, match="already in use"), make_ur():
-            pass
-        assert (controller.listeners, controller.in_control) == (1, True), "who failed left, and took nobody else along"
-
-
-def test_a_ur_that_cannot_be_read_is_let_go_of(controller):
-    controller.silent = True
-    with pytest.raises(RuntimeError, match="actual_q"), make_ur():
-        pass
-    assert (controller.listeners, controller.in_control) == (0, False)
-
-
-def test_a_reset_that_fails_does_not_push_on(controller):
-    arm = UrArm(UrConfig(host=HOST, rate_hz=125.0), WallClock(0.1), replace(arms.UR5E, reset_tolerance=0.01))
-    with arm:
-        controller.blocked = True
-        q = arm.state().q
-        arm.reset(q + 0.008)
-        with pytest.raises(DriverError, match=r"0\.020 rad short"):
-            arm.reset(q + 0.02)
-        assert until(lambda: controller.wanted is None, 0.5)
-
-
-def test_the_tool_of_a_ur_is_where_its_controller_has_it(controller):
-    controller.tool_m = 0.15
-    with pytest.raises(DriverError, match=r"\(0.000, 0.000, 0.000\) m.*got \(0.000, 0.000, 0.150\) m.*robot.tool_m"):
-        make_ur().__enter__()
-    assert not controller.in_control
-    with make_ur(tool_m=0.152) as ur:
-        state = ur.state()
-        np.testing.assert_allclose(Reach(ur.spec).tool(state.q.tolist()), state.pose_tool_in_base.position, atol=2.1e-3)
-
-
-def test_the_box_holds_the_tool_of_a_ur_in_joint_modes(controller):
-    controller.tool_m = 0.15
-    low = fake_ur.forward(controller.q, controller.tool_m)[0][2] - 0.1
-    limits = SafetyLimits(workspace_low=(-1.0, -1.0, low), workspace_high=(1.0, 1.0, 1.5))
-    with SupervisedRobot(make_ur(tool_m=0.15), limits, WallClock(0.1)) as ur:
-        for _ in range(20):
-            ur.command(RobotCommand(mode=CommandMode.JOINT_VELOCITY, target=0.5 * np.eye(6)[1], valid_for_s=0.3))
-            time.sleep(0.1)
-        assert low < ur.state().pose_tool_in_base.position[2] < low + 0.06
 
 
 def make_lerobot(**kwargs):
