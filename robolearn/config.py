@@ -2,11 +2,13 @@
 
 This and `scripts/` are the only places that know Hydra. A config group's YAML names its schema in `defaults`
 (`<name>_schema`); `SCHEMAS` says which dataclass that is. A saved `config.yaml` carries the chosen schemas under
-`choices`, so that `load` finds the classes again.
+`choices`, so that `load` finds the classes again, and the `id` of its run.
 """
 
 import dataclasses
 import importlib
+import re
+import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -36,6 +38,7 @@ SCHEMAS: dict[str, str] = {
     "robot_server": "robolearn.hardware.config:RobotServerConfig",
     "camera_server": "robolearn.hardware.config:CameraProcessConfig",
     "deploy": "robolearn.hardware.config:DeployConfig",
+    "clear": "robolearn.hardware.config:ClearConfig",
     "keys": "robolearn.hardware.config:KeysConfig",
     "doctor": "robolearn.hardware.doctor:DoctorConfig",
     "chaos": "robolearn.hardware.bridge.chaos:ProxyConfig",
@@ -91,9 +94,33 @@ def describe(verb: str) -> str:
 
 
 def save(config: object, path: Path) -> None:
-    """Write a config dataclass as YAML with the `choices` that `load` needs."""
+    """Write the config dataclass of a new run as YAML, with an `id` and the `choices` that `load` needs."""
     values = cast("dict[str, object]", OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True))
-    path.write_text(OmegaConf.to_yaml(OmegaConf.create({"choices": choices(config), **values})))
+    known = {"id": secrets.token_hex(8), "choices": choices(config)}
+    path.write_text(OmegaConf.to_yaml(OmegaConf.create({**known, **values})))
+
+
+def run_id(text: str) -> str:
+    """Return what tells a run from all others, 16 hexadecimal digits, from the content of its config.yaml.
+
+    Raises:
+        ConfigError: If it is not there.
+    """
+    found = re.search(r"^id: (['\"]?)([0-9a-f]{16})\1$", text, re.MULTILINE)
+    if found is None:
+        raise ConfigError(
+            "id in the config.yaml of a run", expected="16 hexadecimal digits", got="none", fix="start a new run"
+        )
+    return found[2]
+
+
+def keys(path: Path) -> set[str]:
+    """Return the top-level keys of what `save` wrote.
+
+    Raises:
+        ConfigError: If the file is missing or is not YAML of ours.
+    """
+    return {str(key) for key in _stored(path)}
 
 
 def choices(config: object) -> dict[str, str]:
@@ -107,22 +134,31 @@ def load(path: Path, config_class: type[ConfigT], overrides: Sequence[str] = ())
     Raises:
         ConfigError: If the file is missing, is not YAML of ours, or does not fit the schema any more.
     """
-    if not path.is_file():
-        raise ConfigError(str(path), expected="the config.yaml of a run", got="no such file")
+    stored = _stored(path)
     try:
-        stored = OmegaConf.load(path)
-        if not isinstance(stored, DictConfig) or "choices" not in stored:
-            raise ConfigError(str(path), expected="a mapping with 'choices'", got="something else")
+        stored.pop("id", None)
         chosen = cast("Mapping[str, str]", OmegaConf.to_container(stored.pop("choices")))
         schema = OmegaConf.structured(config_class)
         for field, name in chosen.items():
             schema[field] = OmegaConf.structured(_import_schema(f"{field}/{name}"))
         merged = OmegaConf.merge(schema, stored, OmegaConf.from_dotlist(list(overrides)))
         return cast("ConfigT", OmegaConf.to_object(merged))
+    except OmegaConfBaseException as error:
+        raise _explain(str(path), error) from error
+
+
+def _stored(path: Path) -> DictConfig:
+    if not path.is_file():
+        raise ConfigError(str(path), expected="the config.yaml of a run", got="no such file")
+    try:
+        stored = OmegaConf.load(path)
     except YAMLError as error:
         raise ConfigError(str(path), expected="YAML", got=str(error).replace("\n", " ")) from error
     except OmegaConfBaseException as error:
         raise _explain(str(path), error) from error
+    if not isinstance(stored, DictConfig) or "choices" not in stored:
+        raise ConfigError(str(path), expected="a mapping with 'choices'", got="something else")
+    return stored
 
 
 def _components(config: object) -> dict[str, object]:

@@ -56,6 +56,23 @@ def test_save_and_load_round_trip(tmp_path):
     assert changed.max_env_steps == 9
 
 
+def test_every_saved_config_has_an_id_of_its_own(tmp_path):
+    path, cfg, texts = tmp_path / "config.yaml", config.compose("train", []), []
+    for _ in range(30):
+        config.save(cfg, path)
+        texts.append(path.read_text())
+    assert len({config.run_id(text) for text in texts}) == 30
+    name = config.run_id(texts[0])
+    for mark in ("", "'", '"'):
+        assert config.run_id(f"a: 1\nid: {mark}{name}{mark}\nb: 2\n") == name
+
+
+@pytest.mark.parametrize("text", ["seed: 1\n", "id: ../../elsewhere\n", "env:\n  id: 0123456789abcdef\n", "id: 0123\n"])
+def test_what_is_no_id_is_none(text):
+    with pytest.raises(ConfigError, match="16 hexadecimal digits"):
+        config.run_id(text)
+
+
 def test_load_names_what_is_wrong(tmp_path):
     path = tmp_path / "config.yaml"
     with pytest.raises(ConfigError, match="no such file"):

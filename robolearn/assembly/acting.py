@@ -37,7 +37,7 @@ def act_for(
     text = inquire(cfg.learner, stop)
     if text is None:
         return {"episodes": 0, "steps": 0}
-    folder = Path(cfg.root) / cfg.name
+    folder = Path(cfg.root) / cfg.name / config.run_id(text)
     folder.mkdir(parents=True, exist_ok=True)
     replace_file(folder / "config.yaml", text)
     run = config.load(folder / "config.yaml", LearnerConfig, cfg.change)

@@ -16,7 +16,7 @@ class ActorConfig:
     name: str = "actor"
     """Unique among the actors of a learner."""
     root: str = "actors"
-    """Folder of the log, `<root>/<name>/steps.log`, which a restarted actor goes on with."""
+    """Folder of the log, `<root>/<name>/<id of the run>/steps.log`, which a restarted actor goes on with."""
     learner: LinkConfig = field(default_factory=LinkConfig)
     pace: PaceConfig = field(default_factory=PaceConfig)
     change: list[str] = field(default_factory=list[str])

@@ -5,8 +5,9 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from robolearn import checkpoint, config
+from robolearn import checkpoint
 from robolearn.assembly.parts import closing_all, make_agent, make_remote_env, with_human
+from robolearn.assembly.training import trained_config
 from robolearn.core.specs import EnvSpec
 from robolearn.data.writer import DemoWriter
 from robolearn.hardware.bridge.client import BridgeClient
@@ -31,7 +32,7 @@ def deploy_run(cfg: DeployConfig, on_episode: Callable[[EpisodeEnd], None]) -> d
 
     torch.set_num_threads(cfg.threads)
     run = RunDirectory.existing(Path(cfg.run))
-    trained = config.load(run.config, TrainConfig)
+    trained = trained_config(run)
     bundle = checkpoint.load_bundle(run.policy)
     with closing_all() as closing:
         client = closing(BridgeClient(cfg.client))

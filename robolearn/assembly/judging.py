@@ -4,14 +4,15 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from robolearn import checkpoint, config
+from robolearn import checkpoint
 from robolearn.assembly.parts import closing_all, make_agent
+from robolearn.assembly.training import trained_config
 from robolearn.core.errors import ConfigError
 from robolearn.core.protocols import ActionValues
 from robolearn.core.rng import spawn
 from robolearn.envs.build import make_expert
 from robolearn.envs.dress import make_env, make_vector_env
-from robolearn.run.config import EvaluateConfig, TrainConfig
+from robolearn.run.config import EvaluateConfig
 from robolearn.run.directory import RunDirectory
 from robolearn.run.evaluate import Evaluation, evaluate
 from robolearn.run.finish import film_episodes
@@ -34,7 +35,7 @@ def evaluate_run(cfg: EvaluateConfig, on_episode: Callable[[EpisodeEnd], None] |
 
     torch.set_num_threads(cfg.threads)
     run = RunDirectory.existing(Path(cfg.run))
-    trained = config.load(run.config, TrainConfig, cfg.change)
+    trained = trained_config(run, cfg.change)
     bundle = checkpoint.load_bundle(run.policy)
     with closing_all() as closing:
         envs = closing(make_vector_env(trained.env, cfg.envs, processes=False))
@@ -54,7 +55,7 @@ def subgoals_of_run(cfg: EvaluateConfig, on_episode: Callable[[], None] = lambda
         SpecError: If its task has no subgoals.
     """
     run = RunDirectory.existing(Path(cfg.run))
-    trained = config.load(run.config, TrainConfig, cfg.change)
+    trained = trained_config(run, cfg.change)
     bundle = checkpoint.load_bundle(run.policy)
     env = make_env(trained.env)
     try:
@@ -77,7 +78,7 @@ def critic_of_run(cfg: EvaluateConfig, on_state: Callable[[], None] = lambda: No
         CheckpointError: If it has no checkpoint, or a damaged one.
     """
     run = RunDirectory.existing(Path(cfg.run))
-    trained = config.load(run.config, TrainConfig, cfg.change)
+    trained = trained_config(run, cfg.change)
     state = checkpoint.load(run.checkpoints)
     env = make_env(trained.env)
     try:

@@ -138,6 +138,11 @@ def resumed_config(cfg: ConfigT, overrides: Sequence[str]) -> ConfigT:
     return config.load(run.config, type(cfg), overrides)
 
 
+def trained_config(run: RunDirectory, change: Sequence[str] = ()) -> TrainConfig:
+    """Return the config of a run, be it of a learner or of training in one process, with the keys of `change` otherwise."""
+    return config.load(run.config, LearnerConfig if "listen" in config.keys(run.config) else TrainConfig, change)
+
+
 def _fresh_directory(cfg: TrainConfig) -> RunDirectory:
     names = config.choices(cfg)
     run = RunDirectory.create(Path(cfg.root), cfg.name or f"{names['env']}_{names['agent']}_{cfg.seed}")

@@ -48,7 +48,7 @@ def act(
         agent: Gets the learner's weights.
         link: To the learner.
         cfg: When to take weights over, and when to wait.
-        stop: Looked at after every step.
+        stop: Looked at after every step and every reset.
         on_episode: Called at each episode's end.
     """
     version = -1
@@ -61,9 +61,14 @@ def act(
             agent.load_policy_state(newest[1])
         return version >= 0
 
-    _wait(link, lambda: newer() or link.over, stop)
     episodes, between = 0, True
-    while not stop() and not (between and link.over):
+
+    def going_on() -> bool:
+        link.pump()
+        return not stop() and not (between and link.over)
+
+    _wait(link, lambda: newer() or link.over, stop)
+    while going_on() and rollout.step_needed() and going_on():  # a reset may take long
         if between or cfg.swap == "step":
             newer()
         tick = rollout.step(policy_version=max(version, 0))
@@ -74,18 +79,13 @@ def act(
         episodes, between = episodes + len(tick.ended), bool(tick.ended)
         limit = cfg.ahead if between else cfg.ahead_steps or None
         if limit is not None:
-            waited = _wait(link, lambda most=limit: link.unsafe <= most or link.over, stop)
-            if waited and between and not (stop() or link.over):
-                rollout.begin()  # what was seen before the wait is long past
+            _wait(link, lambda most=limit: link.unsafe <= most or link.over, stop)
     return episodes
 
 
-def _wait(link: LearnerLink, ready: Callable[[], bool], stop: Callable[[], bool]) -> bool:
-    """Keep in touch until it is time to go on; return whether that took any time."""
+def _wait(link: LearnerLink, ready: Callable[[], bool], stop: Callable[[], bool]) -> None:
+    """Keep in touch until it is time to go on."""
     link.pump()
-    waited = False
     while not ready() and not stop():
-        waited = True
         time.sleep(PAUSE_S)
         link.pump()
-    return waited

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from robolearn.core.protocols import Policy
 from robolearn.core.rng import spawn
-from robolearn.core.types import EXECUTED, SUCCESS, Mode, Previous
+from robolearn.core.types import SUCCESS, Mode
 from robolearn.log.stats import wilson
 from robolearn.run.rollout import EpisodeEnd, Rollout, VectorEnv
+from robolearn.run.walker import Walker
 
 
 @dataclass(kw_only=True, slots=True, frozen=True)
@@ -92,16 +93,11 @@ def film(policy: Policy[Any], env: gym.Env[Any, Any], seed: int) -> Film:
         seed: Env seed of the episode.
     """
     obs, _ = env.reset(seed=seed)
-    carry = policy.initial(1)
-    prev = Previous.start(1, cast("gym.spaces.Box", env.action_space).shape[0])
-    rng = spawn(0)
+    walker = Walker(env, policy, Mode.EXPLOIT, spawn(0))
     frames = [cast("NDArray[np.uint8]", env.render())]
     while True:
-        batch = {key: value[None] for key, value in obs.items()}
-        decision = policy.act(batch, carry, prev, Mode.EXPLOIT, rng)
-        obs, _, terminated, truncated, info = env.step(decision.action[0])
-        carry = decision.carry
-        prev = Previous(executed=info[EXECUTED][None], intervened=np.zeros(1, np.bool_), first=np.zeros(1, np.bool_))
+        step = walker.step(walker.choose(obs))
+        obs = step.obs
         frames.append(cast("NDArray[np.uint8]", env.render()))
-        if terminated or truncated:
-            return Film(seed=seed, success=bool(info[SUCCESS]), frames=frames)
+        if step.over:
+            return Film(seed=seed, success=bool(step.info[SUCCESS]), frames=frames)

@@ -27,7 +27,7 @@ from robolearn.core.types import (
 VectorEnv = gym.vector.SyncVectorEnv | gym.vector.AsyncVectorEnv
 """B envs of ours with `AutoresetMode.DISABLED`, in this process or in workers."""
 
-_COUNTERS = ("episodes", "seeds", "lengths", "totals", "interventions")
+_COUNTERS = ("over", "episodes", "seeds", "lengths", "totals", "interventions")
 
 
 @dataclass(kw_only=True, slots=True, frozen=True)
@@ -114,6 +114,8 @@ class Rollout:
         self._obs: Obs = {}
         self._carry: object = policy.initial(self.size)
         self._prev = Previous.start(self.size, self._action_size)
+        self._over = np.ones(self.size, np.bool_)
+        """Rows whose next episode is to be begun."""
         self._episodes = np.full(self.size, -1)
         self._seeds = np.zeros(self.size, np.int64)
         self._lengths = np.zeros(self.size, np.int64)
@@ -127,13 +129,13 @@ class Rollout:
         return cast("gym.spaces.Box", self.envs.single_action_space).shape[0]
 
     def step_needed(self) -> bool:
-        """Return whether any row still has an episode to run, starting the first ones if none has begun."""
-        if not self._obs:
-            self._reset(np.ones(self.size, np.bool_))
+        """Return whether any row still has an episode to run, after starting the next one where there is none, which may take long."""
+        if self._over.any():
+            self._reset(self._over.copy())
         return bool(self.active.any())
 
     def step(self, policy_version: int = 0) -> Tick:
-        """Act once in every active row; rows whose episode ended start their next one."""
+        """Start the next episode in rows whose last one has ended, then act once in every active row."""
         self.step_needed()
         decision = self._policy.act(self._obs, self._carry, self._prev, self._mode, self._rng)
         self._carry = decision.carry
@@ -166,13 +168,8 @@ class Rollout:
                 tick.steps[row].append(last_step(step, _row(self._obs, row), bool(terminated[row])))
                 tick.ended.append(self._end(row, step.success))
         self._prev = Previous(executed=executed, intervened=intervened, first=np.zeros(self.size, np.bool_))
-        if done.any():
-            self._reset(done)
+        self._over = done
         return tick
-
-    def begin(self) -> None:
-        """Start the next episode in every row, instead of one that was begun and has no steps yet."""
-        self._reset(np.ones(self.size, np.bool_))
 
     def finish(self) -> None:
         """Do nothing: nobody is elsewhere."""
@@ -198,7 +195,8 @@ class Rollout:
             seeds[row] = seed
             self._seeds[row] = -1 if seed is None else seed
         obs, _ = self.envs.reset(seed=seeds, options={"reset_mask": mask})
-        self._obs = cast("Obs", obs)
+        self._obs = _merged(self._obs, cast("Obs", obs), mask)
+        self._over[mask] = False
         self._prev.first[mask] = True
         self._prev.executed[mask] = 0.0
         self._prev.intervened[mask] = False
@@ -232,12 +230,19 @@ class Rollout:
         self.envs.set_attr("snapshot", list(state["envs"]))
         self._obs = dict(state["obs"])
         self._carry = state["carry"]
-        self._prev = Previous(**state["previous"])
+        self._prev = Previous(**{name: value.copy() for name, value in state["previous"].items()})
 
     def restart(self, state: Mapping[str, Any]) -> None:
         """Begin new episodes after those that were in flight at `save` (resume `keep`)."""
         self._episodes[:] = state["counters"]["episodes"]
         set_rng_state(self._rng, state["rng"])
+
+
+def _merged(old: Obs, new: Obs, mask: np.ndarray) -> Obs:
+    """Return observations of which the rows of `mask` are new; of others, vector envs know nothing after `restore`."""
+    if not old:
+        return new
+    return {key: np.where(mask.reshape(-1, *[1] * (value.ndim - 1)), value, old[key]) for key, value in new.items()}
 
 
 def _row(obs: Obs, row: int) -> Obs:

@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 
 from robolearn.core.protocols import Policy
-from robolearn.core.types import EXECUTED, Action, CarryT, Mode, Obs, Previous
+from robolearn.core.types import EXECUTED, INTERVENED, Action, CarryT, Mode, Obs, Previous
 
 
 @dataclass(kw_only=True, slots=True, frozen=True)
@@ -64,6 +64,6 @@ class Walker(Generic[CarryT]):
     def step(self, action: Action) -> Walked:
         """Carry out an action (A,)."""
         obs, reward, terminated, truncated, info = self._env.step(action)
-        no = np.zeros(1, np.bool_)
-        self._previous = Previous(executed=info[EXECUTED][None], intervened=no, first=no)
+        intervened = np.array([info.get(INTERVENED, False)], np.bool_)
+        self._previous = Previous(executed=info[EXECUTED][None], intervened=intervened, first=np.zeros(1, np.bool_))
         return Walked(obs=obs, reward=float(reward), ended=bool(terminated), cut=bool(truncated), info=info)

@@ -1,7 +1,8 @@
 """Rows of replay, executed actions, resets and exact continuation of a rollout."""
 
 import numpy as np
-from toy import NoisePolicy, count_envs
+import pytest
+from toy import CountEnv, NoisePolicy, count_envs
 
 from robolearn.core.rng import spawn
 from robolearn.core.types import Mode, Source
@@ -68,14 +69,29 @@ def test_policy_is_told_what_was_executed_and_which_rows_start():
     assert [bool(i[0]) for i in intervened] == [False, False, True, False, False, True]
 
 
-def test_restore_goes_on_bit_for_bit():
+def test_a_row_is_not_reset_before_its_next_step(monkeypatch):
+    seeds, reset = [], CountEnv.reset
+    monkeypatch.setattr(CountEnv, "reset", lambda env, **words: seeds.append(words["seed"]) or reset(env, **words))
+    rollout = roll()
+    assert len(collect(rollout, 3)[1]) == 1
+    assert seeds == [0, 10]
+    assert rollout.step_needed()
+    assert rollout.step_needed()
+    assert seeds == [0, 10, 1]
+    collect(rollout, 1)
+    assert seeds == [0, 10, 1]
+
+
+@pytest.mark.parametrize("before", [0, 1, 3, 4, 5, 10])
+def test_restore_goes_on_bit_for_bit(before):
     straight = roll()
-    collect(straight, 5)
+    collect(straight, before)
     saved = straight.save()
-    expected, _ = collect(straight, 20)
+    expected, ended = collect(straight, 20)
     resumed = roll(rng_seed=99)
     resumed.restore(saved)
-    got, _ = collect(resumed, 20)
+    got, ended_too = collect(resumed, 20)
+    assert ended_too == ended
     for stream, steps in expected.items():
         for mine, other in zip(got[stream], steps, strict=True):
             assert np.array_equal(mine.action, other.action)
