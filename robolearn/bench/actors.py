@@ -21,13 +21,17 @@ from robolearn import checkpoint
 from robolearn.bench.deploy import addresses
 from robolearn.bench.processes import BINDS, VERBS, Process
 from robolearn.core.errors import RobolearnError
+from robolearn.core.mirror import Mirror
 from robolearn.core.specs import ArraySpec
 from robolearn.core.types import INTENDED, Step
 from robolearn.replay import Replay
 from robolearn.run.inbox import ACTORS, COLUMNS, NUMBER
 from robolearn.run.steplog import StepLog
+from robolearn.run.train import MIRRORED_STREAMS
 from robolearn.wire.training import decode_step
 
+CLONING, WARMUP = 20, 20
+"""Updates on demonstrations, and env steps before any others."""
 TASK = ("env=reach", "env.max_steps=30")
 LEARNER = "learner"
 LEARNING = (
@@ -39,10 +43,11 @@ LEARNING = (
     "evaluation.check_every=0",
     "evaluation.episodes=0",
     "agent.batch=16",
-    "agent.bc.updates=20",
+    f"agent.bc.updates={CLONING}",
     "agent.bc.batch=16",
-    "agent.warmup_steps=20",
+    f"agent.warmup_steps={WARMUP}",
     "agent.updates_per_step=1",
+    "agent.encoder.refresh_at=[]",
 )
 PATIENCE_S = 120.0
 STEPS_BETWEEN = (5, 40)
@@ -108,8 +113,9 @@ class Split:
         return self.processes[who].pid
 
     def log_of(self, actor: str) -> Path:
-        """Return where an actor keeps its steps."""
-        return self._root / "actors" / actor / "steps.log"
+        """Return where an actor keeps its steps; where nothing is, as long as it has none."""
+        folder = self._root / "actors" / actor
+        return next(folder.rglob("steps.log"), folder / "steps.log")
 
     def kill(self, who: str) -> None:
         """Kill one of them, if it is still there, and wait until it has gone."""
@@ -124,8 +130,8 @@ class Split:
         Raises:
             RobolearnError: If that takes too long, or one of them has ended.
         """
-        deadline, log = time.monotonic() + PATIENCE_S, self.log_of(actor)
-        while not log.is_file() or log.stat().st_size < size:
+        deadline = time.monotonic() + PATIENCE_S
+        while not (log := self.log_of(actor)).is_file() or log.stat().st_size < size:
             ended = [who for who, process in self.processes.items() if process.poll() is not None]
             if ended or time.monotonic() > deadline:
                 raise RobolearnError(
@@ -164,14 +170,14 @@ class Split:
         with StepLog(self.log_of(actor)) as log:
             return [decode_step(log[number]) for number in range(len(log))]
 
-    def stored(self, actor: str) -> list[Step]:
-        """Return the steps of an actor in the learner's replay."""
+    def stored(self, actor: str, offset: int = 0) -> list[Step]:
+        """Return the steps of an actor in the learner's replay, or, with an `offset` of streams, what is kept beside them."""
         known = json.loads((self.run / ACTORS).read_text())
         stream = next(entry["stream"] for key, entry in known.items() if key.startswith(f"{actor}/"))
         spec = checkpoint.load_bundle(self.run / "policy").spec
         extra = {INTENDED: ArraySpec((spec.action.size,), "float32"), **COLUMNS}
         replay = Replay.open(self.run / "replay", spec, 100_000, extra=extra)
-        steps = list(replay.of_stream(stream))
+        steps = list(replay.of_stream(stream + offset))
         replay.close()
         return steps
 
@@ -181,6 +187,12 @@ class Split:
         confirmed = len(logged) - int(self.summary(actor)["unsafe"])
         numbered = [int(step.extra[NUMBER]) for step in stored] == list(range(len(stored)))
         return numbered and confirmed <= len(stored) <= len(logged) and all(map(same_step, stored, logged))
+
+    def mirrored(self, actor: str) -> bool:
+        """Return whether replay holds the mirror image of each stored step of an actor, in order: none missing, twice or of another step."""
+        stored, images = self.stored(actor), self.stored(actor, MIRRORED_STREAMS)
+        expected = Mirror(checkpoint.load_bundle(self.run / "policy").spec).steps(stored)
+        return len(images) == len(expected) and all(map(same_row, images, expected))
 
     def result(self) -> dict[str, float]:
         """Return result.json of the learner."""
@@ -197,12 +209,28 @@ def same_step(step: Step, other: Step) -> bool:
     )
 
 
+def same_row(step: Step, other: Step) -> bool:
+    """Return whether two rows of replay say the same, their numbers too."""
+    same_extra = all(np.array_equal(step.extra[name], other.extra[name]) for name in step.extra)
+    return step.extra.keys() == other.extra.keys() and same_extra and same_step(step, other)
+
+
+def promised_updates(env_steps: int) -> int:
+    """Return how many updates a learner with `LEARNING` has made when it has taken in so many steps, its last ones, however often it was killed.
+
+    It clones, and after each step but the last, which ends the run, makes the updates that were due before it: one for every step after warm-up. Those
+    that went with a kill, being newer than the checkpoint, are made again, since the steps have stayed.
+    """
+    return CLONING + max(env_steps - 1 - WARMUP, 0)
+
+
 def bench_actors(kills: int = 20, seed: int = 0) -> dict[str, object]:
     """Kill a learner or one of its two actors, one on a twin and one in simulation, at so many random moments.
 
     Returns:
-        `kills`, by who; by actor `logged`, `stored` and `unsafe` steps, `exactly_once` and `policies`: how many versions of the policy have acted;
-        `env_steps` and `updates` of the learner; `seconds`; and `passed`: whether all of it arrived exactly once, and training went on to its end.
+        `kills`, by who; by actor `logged`, `stored` and `unsafe` steps, `exactly_once`, `mirrored` and `policies`: how many versions of the policy have
+        acted; `env_steps` and `updates` of the learner, and how many were `promised`; `seconds`; and `passed`: whether all of it and its mirror images
+        arrived exactly once, every update was made, and each actor got new policies.
     """
     rng, begun = np.random.default_rng(seed), time.monotonic()
     most = kills * STEPS_BETWEEN[1] + 100
@@ -219,13 +247,16 @@ def bench_actors(kills: int = 20, seed: int = 0) -> dict[str, object]:
         split.wait()
         result = split.result()
         actors = {name: _of_actor(split, name) for name in split.names[1:]}
+    promised = promised_updates(int(result["env_steps"]))
+    arrived = all(actor["exactly_once"] and actor["mirrored"] and actor["policies"] > 1 for actor in actors.values())
     return {
         "kills": killed,
         **actors,
         "env_steps": result["env_steps"],
         "updates": result["updates"],
+        "promised": promised,
         "seconds": time.monotonic() - begun,
-        "passed": all(actor["exactly_once"] for actor in actors.values()) and result["env_steps"] >= most,
+        "passed": arrived and result["updates"] == promised and result["env_steps"] >= most,
     }
 
 
@@ -236,6 +267,7 @@ def _of_actor(split: Split, name: str) -> dict[str, float | bool]:
         "stored": len(stored),
         "unsafe": split.summary(name)["unsafe"],
         "exactly_once": split.exactly_once(name),
+        "mirrored": split.mirrored(name),
         "policies": len({step.policy_version for step in stored}),
     }
 

@@ -27,7 +27,18 @@ from robolearn.hardware.bridge.desk import DeskConfig
 from robolearn.hardware.bridge.reception import Reception
 from robolearn.safety import SafetyLimits
 from robolearn.wire.codec import MAX_MESSAGE, encode
-from robolearn.wire.messages import PROTOCOL, Acquire, ArmState, ClearFaults, Command, Granted, Hello, Ping, Stop
+from robolearn.wire.messages import (
+    PROTOCOL,
+    Acquire,
+    ArmState,
+    ClearFaults,
+    Command,
+    Granted,
+    Hello,
+    Ping,
+    States,
+    Stop,
+)
 
 TICK_NS = 10_000_000
 PERIOD_TICKS = 10
@@ -82,7 +93,7 @@ class Outcome:
     seed: int
     fault: str
     named: bool
-    """Whether state and log say what happened; only judged where the network was good."""
+    """Whether state and log say what happened, after it has and before the client is silent anyway; only judged where the network was good."""
     watch: Watch
 
 
@@ -123,10 +134,10 @@ def bench_faults(schedules: int = 5_000) -> dict[str, object]:
     }
 
 
-def run_schedules(seeds: range) -> list[Outcome]:
-    """Run the schedules of some seeds on one twin."""
+def run_schedules(seeds: range, *, harm: bool = True) -> list[Outcome]:
+    """Run the schedules of some seeds on one twin; without `harm`, what should go wrong does not."""
     rig = Rig()
-    return [Schedule(rig, seed).run() for seed in seeds]
+    return [Schedule(rig, seed, harm=harm).run() for seed in seeds]
 
 
 class Rig:
@@ -166,10 +177,11 @@ class Schedule:
     Args:
         rig: Put back to where it starts.
         seed: Of everything.
+        harm: Whether something goes wrong when its time has come.
     """
 
-    def __init__(self, rig: Rig, seed: int) -> None:
-        self._rig, self._seed = rig, seed
+    def __init__(self, rig: Rig, seed: int, *, harm: bool = True) -> None:
+        self._rig, self._seed, self._harm = rig, seed, harm
         self._rng = np.random.default_rng([seed, 1])
         self._fault = list(FAULTS)[seed % len(FAULTS)]
         self._bad = seed // len(FAULTS) % 2 == 1
@@ -184,23 +196,32 @@ class Schedule:
         """What reaches the server whatever the network does."""
         self._client = self._greet(Commander(robot.spec, self._rng))
         self._broken = False
+        self._log = Log()
+        self._before: Counter[str] = Counter()
+        """What the state said when it happened."""
         self._seen: set[str] = set()
+        """What it has said since, and not before."""
 
     def run(self) -> Outcome:
         """Play it."""
-        log, logger = Log(), logging.getLogger("robolearn")
-        logger.addHandler(log)
+        named, logger = False, logging.getLogger("robolearn")
+        logger.addHandler(self._log)
         propagates, logger.propagate = logger.propagate, False
         watch = Watch(self._rig.limits, self._client.commander.mode)
         try:
             for tick in range(LENGTH):
+                if tick == SILENCE:
+                    named = self._named()
                 watch.look(self._tick(tick))
         finally:
-            logger.removeHandler(log)
+            logger.removeHandler(self._log)
             logger.propagate = propagates
+        return Outcome(seed=self._seed, fault=self._fault, named=named or self._bad, watch=watch)
+
+    def _named(self) -> bool:
+        """Return whether state and log have called by its name what happened."""
         name = FAULTS[self._fault]
-        said = name in self._seen and any(_WORDS.get(name, name) in line for line in log.lines)
-        return Outcome(seed=self._seed, fault=self._fault, named=said or self._bad, watch=watch)
+        return name in self._seen and any(_WORDS.get(name, name) in line for line in self._log.lines)
 
     def _tick(self, tick: int) -> ArmState:
         """Let a tick pass; return the state after it."""
@@ -210,7 +231,9 @@ class Schedule:
         between = tick % PERIOD_TICKS == PERIOD_TICKS // 2
         if tick >= self._at and between and not self._broken and not faults:
             self._broken = True
-            self._break(tick)
+            self._log.lines.clear()
+            if self._harm:
+                self._break(tick)
         if tick % PERIOD_TICKS == 0 and tick < SILENCE:
             self._speak(tick)
         passed = [(US, message) for message in self._network.pop(rig.now_ns)]
@@ -218,9 +241,17 @@ class Schedule:
         self._direct.clear()
         self._reception.tick()
         states = self._reception.states(0)
-        state = states.arms[ARM]
-        self._seen |= {state.stopped_by, *state.faults, *state.rejected, *(["damaged"] if states.damaged else [])}
-        return state
+        self._note(states)
+        return states.arms[ARM]
+
+    def _note(self, states: States) -> None:
+        """Note what a state says that none said before it happened."""
+        arm = states.arms[ARM]
+        said = Counter({**arm.rejected, "damaged": states.damaged}) + Counter([arm.stopped_by, *arm.faults])
+        if self._broken:
+            self._seen |= set(said - self._before)
+        else:
+            self._before = said
 
     def _greet(self, commander: Commander) -> Client:
         hello, acquire = (
@@ -240,7 +271,7 @@ class Schedule:
         if client.hung:
             self._send(encode(Ping(id=3)))
             return
-        if self._rig.twin.arms[ARM].faults:
+        if self._reception.states(0).arms[ARM].faults:
             self._send(encode(ClearFaults(id=5, session=client.session, arm=ARM, lease=client.lease)))
         self._send(encode(self._command()))
 

@@ -4,6 +4,7 @@ Servers must stay up, keep answering others, and move nothing; what clients read
 """
 
 import socket
+import struct
 import tempfile
 import threading
 import time
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -44,8 +46,8 @@ from robolearn.wire.messages import (
     States,
     Stop,
 )
-from robolearn.wire.sockets import Sockets, bound_to, sent, subscribe, take_newest, wait_for_any
-from robolearn.wire.training import TRAINING, Deliver, Inquire, Join, Weights, encode_step, fingerprint
+from robolearn.wire.sockets import Sockets, bound_to, received, sent, take_newest, wait_for_any
+from robolearn.wire.training import TRAINING, Deliver, FromActor, Inquire, Join, Weights, encode_step, fingerprint
 
 ARM = "arm"
 ANY = "tcp://127.0.0.1:*"
@@ -57,8 +59,18 @@ WIRES = 500
 """Connections that do not even speak ZeroMQ, to each port."""
 LONGEST = 300
 JOIN_EVERY = 100
-SOCKETS = 6
-"""That hear: commands, states, steps (of strangers, and of an actor), weights, pictures."""
+PER_WIRE = 1_000
+"""Subscriptions of one connection: a publisher keeps them as long as that lasts, and then stands still until it has forgotten them."""
+STRANGE = 987_654_321
+"""A version that nobody speaks, whose refusal names it."""
+HEARD_S = 120.0
+"""Within this a server has heard what waits for it."""
+GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(52, b"\0")
+READY = b"\x05READY\x0bSocket-Type\x00\x00\x00\x03SUB"
+SUBSCRIBE, COMMAND, LONG = b"\x01", 4, 2
+"""How ZMTP 3.0 begins and asks, and its flags of frames."""
+SHORTEST = 4
+"""Bytes of a subscription to which no message answers by chance."""
 SPEC = EnvSpec(
     obs={"proprio/arm.q": ArraySpec((3,), "float32")},
     action=ActionSpec(parts=(ActionPart(arm=ARM, kind=ActionKind.JOINT_DELTA, size=3),)),
@@ -107,18 +119,19 @@ def bench_fuzz(messages: int = 200_000) -> dict[str, object]:
     """Send so much nonsense to each of the sockets that hear, and have as much read by clients.
 
     Returns:
-        `messages`: all of it. Of a robot server whose arm somebody holds, `alive` (it still answers), `moved` (rad), `refused`, `late_ticks`; of a
-        learner, from strangers `stored` (steps of nobody), and from an actor that has joined, whose steps are damaged, `alive`; of the publishers of states,
+        `messages`: all of it that has arrived. Of a robot server whose arm somebody holds, `alive` (it still answers), `moved` (rad), `refused`, `late_ticks`; of a
+        learner, from strangers `stored` (steps of nobody), from an actor that has joined, whose steps are damaged, `stored_of_actor`, and `alive`; of the publishers of states,
         weights and pictures, which hear subscriptions, `alive`; of `clients`, by what they read, how many messages were refused by name.
-        `passed`: whether nothing crashed, hung or moved.
+        `passed`: whether nothing crashed, hung or moved, and some of the actor's steps were heard.
     """
     rng = np.random.default_rng(0)
     robot, learner = _fuzz_robot(messages, rng), _fuzz_learner(messages, rng)
     camera, clients = _fuzz_camera(messages, rng), _fuzz_clients(messages, rng)
     alive = bool(robot["alive"] and learner["alive"] and camera["alive"])
-    passed = alive and robot["moved"] < CALM and learner["stored"] == 0 and min(clients.values()) > messages // 10
+    heard = learner["stored"] == 0 and learner["stored_of_actor"] > 0 and min(clients.values()) > messages // 10
+    total = sum(int(found.pop("messages")) for found in (robot, learner, camera)) + len(clients) * messages
     found = {"robot": robot, "learner": learner, "camera": camera, "clients": clients}
-    return {"messages": (SOCKETS + len(clients)) * messages, **found, "passed": passed}
+    return {"messages": total, **found, "passed": alive and robot["moved"] < CALM and heard}
 
 
 def _fuzz_robot(messages: int, rng: np.random.Generator) -> dict[str, float]:
@@ -128,8 +141,9 @@ def _fuzz_robot(messages: int, rng: np.random.Generator) -> dict[str, float]:
         with closing(client), RemoteRobot(client, ARM) as robot:
             before = client.wait_for_states().arms[ARM].q
             good = robot.message(RobotCommand(mode=CommandMode.JOINT_VELOCITY, target=np.ones(7), seq=1))
-            _flood(commands, Mutator(_requests(client.welcome.session, good), rng), messages)
-            _subscribe(states, messages, rng)
+            last = Hello(id=9, protocol=STRANGE, client="fuzz")
+            heard = _flood(commands, Mutator(_requests(client.welcome.session, good), rng), messages, last)
+            heard += _subscribe(states, messages, rng)
             for endpoint in (commands, states):
                 _plug_in(endpoint, rng)
             alive = _answers(client.hello)
@@ -137,40 +151,58 @@ def _fuzz_robot(messages: int, rng: np.random.Generator) -> dict[str, float]:
             after = client.wait_for_states()
     moved = float(np.abs(np.subtract(after.arms[ARM].q, before)).max())
     refused = after.damaged + sum(after.arms[ARM].rejected.values())
-    return {"alive": alive, "moved": moved, "refused": refused, "late_ticks": after.missed}
+    return {"messages": heard, "alive": alive, "moved": moved, "refused": refused, "late_ticks": after.missed}
 
 
 def _fuzz_learner(messages: int, rng: np.random.Generator) -> dict[str, float]:
-    with tempfile.TemporaryDirectory(prefix="robolearn-fuzz-") as folder, _learner(Path(folder)) as (inbox, replay):
+    with tempfile.TemporaryDirectory(prefix="robolearn-fuzz-") as folder, _learner(Path(folder)) as learner:
+        inbox, replay, settle = learner
         steps, weights = inbox.endpoints
-        _flood(steps, Mutator(_deliveries("none", 1), rng), messages)
+        last = Inquire(version=STRANGE)
+        heard = _flood(steps, Mutator(_deliveries("none", 1), rng), messages, last)
+        settle()
         stored = len(replay)
-        _flood(steps, Mutator([_step()], rng), messages, partial(_said_before, inbox.session, replay))
-        _subscribe(weights, messages, rng)
+        front = partial(_said_before, inbox.session, replay)
+        heard += _flood(steps, Mutator([_step()], rng), messages, last, front)
+        settle()
+        of_actor = len(replay) - stored
+        heard += _subscribe(weights, messages, rng)
         for endpoint in inbox.endpoints:
             _plug_in(endpoint, rng)
         end = time.monotonic() + ANSWER_S
         answer = inquire(LinkConfig(steps=steps, weights=weights), lambda: time.monotonic() > end)
-        return {"alive": answer == CONFIG, "stored": stored, "stored_of_actor": len(replay) - stored}
+        return {"messages": heard, "alive": answer == CONFIG, "stored": stored, "stored_of_actor": of_actor}
 
 
 @contextmanager
-def _learner(folder: Path) -> Iterator[tuple[Inbox, Replay]]:
-    """Yield the inbox of a learner, and the replay that it fills all the time."""
+def _learner(folder: Path) -> Iterator[tuple[Inbox, Replay, Callable[[], None]]]:
+    """Yield the inbox of a learner, the replay that it fills all the time, and what waits until all that it has heard is in there."""
     replay = Replay(SPEC, 1_000, extra=COLUMNS, directory=folder / "replay")
     weights = {"w": np.zeros(3, np.float32)}
-    inbox = Inbox(InboxConfig(steps=ANY, weights=ANY), CONFIG, SPEC, replay, lambda: weights, folder / ACTORS)
-    ended = threading.Event()
+    inbox = Inbox(
+        InboxConfig(steps=ANY, weights=ANY, publish_s=0.0), CONFIG, SPEC, replay, lambda: weights, folder / ACTORS
+    )
+    ended, idle = threading.Event(), threading.Event()
 
     def work() -> None:
+        version = 0
         while not ended.is_set():
-            for stream, rows in inbox.step().steps.items():
+            version += 1  # a publisher hears subscriptions when it publishes
+            come = inbox.step(version).steps
+            for stream, rows in come.items():
                 replay.put(rows, stream)
+            if not come:
+                idle.set()
+
+    def settle() -> None:
+        idle.clear()
+        if not idle.wait(HEARD_S):
+            raise RobolearnError("learner", expected=f"all stored within {HEARD_S:.0f} s", got="more to store")
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     try:
-        yield inbox, replay
+        yield inbox, replay, settle
     finally:
         ended.set()
         thread.join()
@@ -187,11 +219,11 @@ def _fuzz_camera(messages: int, rng: np.random.Generator) -> dict[str, float]:
         "server.endpoint=tcp://127.0.0.1:*",
     )
     with Process((*VERBS, "camera_server", *words)) as server:
-        _subscribe(server.address, messages, rng)
+        heard = _subscribe(server.address, messages, rng)
         _plug_in(server.address, rng)
         cfg = RemoteCameraConfig(name="front", endpoint=server.address, height=48, width=64, tolerate=["slow"])
         with RemoteCamera(cfg) as camera:
-            return {"alive": _answers(lambda: camera.latest(1.0))}
+            return {"messages": heard, "alive": _answers(lambda: camera.latest(1.0))}
 
 
 def _answers(ask: Callable[[], object]) -> bool:
@@ -285,17 +317,24 @@ def _said_before(session: int, replay: Replay, number: int) -> list[bytes]:
     return [encode(Deliver(session=session, first=0 if newest is None else 1 + int(newest.extra[NUMBER])))]
 
 
-def _flood(endpoint: str, mutate: Mutator, messages: int, front: Callable[[int], list[bytes]] = lambda _: []) -> None:
-    """Send nonsense, in one to three frames, as fast as it is taken.
+def _flood(
+    endpoint: str,
+    mutate: Mutator,
+    messages: int,
+    last: Message | FromActor,
+    front: Callable[[int], list[bytes]] = lambda _: [],
+) -> int:
+    """Send nonsense, in one to three frames, as fast as it is taken; return how much of it was heard, which is all.
 
     Args:
         endpoint: Of whoever hears it.
         mutate: Makes it.
         messages: How many.
+        last: What is asked in the end, of a version that is `STRANGE`.
         front: Gives what goes before the nonsense of a message, as it is.
 
     Raises:
-        RobolearnError: If nobody takes any more.
+        RobolearnError: If nobody takes any more, or answers what was asked in the end.
     """
     with Sockets() as sockets:
         ask = sockets.ask(endpoint, MAX_ARRAYS)
@@ -306,14 +345,49 @@ def _flood(endpoint: str, mutate: Mutator, messages: int, front: Callable[[int],
                 if time.monotonic() > end:
                     raise RobolearnError(endpoint, expected="somebody who hears", got=f"none after {number} messages")
                 time.sleep(1e-3)
+        end = time.monotonic() + HEARD_S
+        while time.monotonic() < end:
+            sent(ask, encode(last))
+            wait_for_any([ask], 0.1)
+            while (answer := received(ask)) is not None:
+                if str(STRANGE).encode() in answer[-1]:
+                    return messages
+        raise RobolearnError(endpoint, expected=f"to have heard all within {HEARD_S:.0f} s", got="no answer")
 
 
-def _subscribe(endpoint: str, messages: int, rng: np.random.Generator) -> None:
-    """Ask a publisher for nonsense."""
-    with Sockets() as sockets:
-        listen = sockets.newest(endpoint)
-        for _ in range(messages):
-            subscribe(listen, rng.bytes(int(rng.integers(1, LONGEST))))
+def _subscribe(endpoint: str, messages: int, rng: np.random.Generator) -> int:
+    """Ask a publisher for nonsense, without a socket of ours, which would leave some of it out; return how much was heard, which is all.
+
+    Raises:
+        RobolearnError: If the publisher hangs up.
+        TimeoutError: If it says nothing for `ANSWER_S`.
+    """
+    address = urlsplit(endpoint)
+    for first in range(0, messages, PER_WIRE):
+        where = address.hostname, address.port
+        with socket.create_connection(where, timeout=ANSWER_S) as wire, wire.makefile("rb") as answers:
+            wire.sendall(GREETING)
+            answers.read(len(GREETING))
+            wire.sendall(_framed(READY, COMMAND))
+            for _ in range(first, min(first + PER_WIRE, messages)):
+                wire.sendall(_framed(SUBSCRIBE + rng.bytes(int(rng.integers(SHORTEST, LONGEST)))))
+            wire.sendall(_framed(SUBSCRIBE))  # to everything: what comes then shows that all before was heard
+            _wait_for_message(answers, endpoint)
+    return messages
+
+
+def _wait_for_message(wire: BinaryIO, endpoint: str) -> None:
+    """Read frames until one is no command."""
+    while flags := wire.read(1):
+        size = wire.read(8 if flags[0] & LONG else 1)
+        wire.read(int.from_bytes(size, "big"))
+        if not flags[0] & COMMAND:
+            return
+    raise RobolearnError(endpoint, expected="a publisher that stays", got="an end")
+
+
+def _framed(body: bytes, flags: int = 0) -> bytes:
+    return struct.pack(">BQ", flags | LONG, len(body)) + body
 
 
 def _plug_in(endpoint: str, rng: np.random.Generator) -> None:

@@ -4,13 +4,15 @@ Nothing here is in one process with the twin: what it does is seen by its states
 """
 
 import json
+import math
 import signal
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
-from typing import Self
+from typing import Self, TypeVar
 
 from robolearn.bench.commander import ARM, CAMERA, CAMERA_SIZE, Orders
 from robolearn.bench.faults import LIMITS
@@ -51,6 +53,7 @@ LEAST = 20
 """Samples of a round that must have been judged."""
 LEASE_S = DeskConfig().lease_s + 0.3
 """After this, somebody else may command an arm whose client died."""
+ResultT = TypeVar("ResultT")
 PORTS = ("tcp://127.0.0.1:5690", "tcp://127.0.0.1:5691")
 """Of the twin: a server that is started again is where its clients look for it."""
 
@@ -155,16 +158,16 @@ class Bench:
             case "client_killed":
                 return lambda: client.signal(signal.SIGKILL), _nothing
             case "server_killed":
-                return self._kill_server, _nothing
+                return lambda: self._kill_server(played), _nothing
             case "second_client":
-                return lambda: self._intrude(played), _nothing
+                return lambda: self._meanwhile(played, lambda: self._intrude(played)), _nothing
             case _:
                 return _nothing, _nothing
 
-    def _kill_server(self) -> None:
+    def _kill_server(self, played: Round) -> None:
         self._server.signal(signal.SIGKILL)
         self._server.end()
-        self._server = self._start_server()
+        self._server = self._meanwhile(played, self._start_server)
 
     def _intrude(self, played: Round) -> None:
         """Try to command beside the client."""
@@ -174,10 +177,17 @@ class Bench:
         except RobolearnError as error:
             played.logged += str(error).splitlines()
 
-    def _look(self, played: Round, seconds: float) -> None:
-        """Look at every state that comes for so long."""
+    def _meanwhile(self, played: Round, work: Callable[[], ResultT]) -> ResultT:
+        """Look at every state that comes while other processes start, or end; return what that has given."""
+        with ThreadPoolExecutor(1) as pool:
+            result = pool.submit(work)
+            self._look(played, done=result.done)
+        return result.result()
+
+    def _look(self, played: Round, seconds: float = math.inf, done: Callable[[], bool] = lambda: False) -> None:
+        """Look at every state that comes for so long, or until it is done."""
         end, seq = time.monotonic() + seconds, -1
-        while time.monotonic() < end:
+        while time.monotonic() < end and not done():
             states = self._listener.states()
             if states is not None and states.seq != seq:
                 seq = states.seq

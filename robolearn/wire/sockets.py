@@ -276,11 +276,6 @@ def _option(socket: Socket, option: int) -> int:
     return value
 
 
-def subscribe(socket: Socket, beginning: bytes) -> None:
-    """Ask a publisher, for a socket of `Sockets.newest`, also for messages that begin with some bytes."""
-    socket.setsockopt(zmq.SUBSCRIBE, beginning)
-
-
 def take_newest(socket: Socket) -> memoryview | None:
     """Return a view of the newest message of a publisher, or None if none came since the last call; never blocks."""
     newest: memoryview | None = None

@@ -5,7 +5,7 @@ import pytest
 
 from robolearn.bench import fuzz
 from robolearn.bench.faults import FAULTS, run_schedules
-from robolearn.bench.signals import Bench
+from robolearn.bench.signals import LEAST, Bench
 from robolearn.bench.watch import Limits, Watch
 from robolearn.core import arms
 from robolearn.core.robot import CommandMode
@@ -22,6 +22,11 @@ def test_whatever_goes_wrong_the_twin_stays_within_its_limits_stops_in_time_and_
     assert worst["stop_s"] > 0.0
 
 
+def test_nothing_is_named_where_nothing_has_gone_wrong():
+    outcomes = run_schedules(range(len(FAULTS)), harm=False)
+    assert [(o.seed, o.fault) for o in outcomes if o.named] == []
+
+
 @pytest.mark.slow
 def test_signals_and_bad_messages_among_real_processes_end_in_rest_and_a_name():
     with Bench() as bench:
@@ -30,10 +35,20 @@ def test_signals_and_bad_messages_among_real_processes_end_in_rest_and_a_name():
     assert [(r.fault, r.said) for r in rounds if not r.named] == []
 
 
+@pytest.mark.slow
+def test_an_arm_is_watched_while_somebody_else_tries_to_command_it():
+    with Bench() as bench:
+        played = bench.play("second_client", 1)
+    assert played.named, played.logged
+    assert played.watch.broken == set(), played.watch.seen
+    assert played.watch.judged > LEAST
+
+
 def test_nonsense_crashes_nothing_and_moves_nothing():
     result = fuzz.bench_fuzz(messages=1_500)
     assert result["passed"], result
     assert min(result["clients"].values()) > 500
+    assert result["messages"] == 10 * 1_500
 
 
 def state(at_s, q, dq, x=0.5, stopped_by="", age_s=0.0):
