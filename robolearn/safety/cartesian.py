@@ -106,15 +106,26 @@ class CartesianLimiter:
         reached = CartesianState(track, quat_wxyz.copy(), spin)
         return reached, (target if not names else np.array([*track.velocity, *spin.velocity])), names
 
-    def lasts_s(self, reached: CartesianState, dt: float) -> float:
-        """Return for how long a twist, which has got to `reached` after `dt` s, can go on until the tool is at the edge of the box."""
-        track = reached.track
+    def lasts_s(self, reached: CartesianState, valid_for_s: float, dt: float) -> float:
+        """Return for how long a twist, which has got to `reached` after `dt` s, can go on until a stop would end outside of the box, or tilted."""
+        track, spin = reached.track, np.array(reached.spin.velocity)
+        stop_s = 0.5 * math.hypot(*track.velocity) / self._limits.acceleration
         left = [
-            ((high if speed > 0.0 else low) - position) / speed
+            ((high if speed > 0.0 else low) - position) / speed - stop_s
             for position, speed, low, high in zip(track.position, track.velocity, *self._within, strict=True)
             if speed != 0.0
         ]
-        return dt + max(min(left, default=math.inf), 0.0)
+        most = min(valid_for_s, dt + max(min(left, default=math.inf), 0.0))
+        if self._limits.tilt_max is None or not spin.any():
+            return most
+        turn_s, lasts = 0.5 * math.hypot(*reached.spin.velocity) / self._limits.angular_acceleration, min(dt, most)
+        while lasts < most:
+            longer = min(lasts + dt, most)
+            turned = quat_multiply(quat_from_rotvec((longer + turn_s) * spin), reached.quat_wxyz)
+            if self._leaves_tilt(turned, reached.quat_wxyz):
+                break
+            lasts = longer
+        return lasts
 
     def _move(self, track: Track, wanted: Triple, measured: Pose, dt: float) -> tuple[Track, tuple[str, ...]]:
         target = clamp(wanted, track.low, track.high)

@@ -77,7 +77,7 @@ class JointLimiter:
             q: Measured.
             dt: Seconds since the previous set-point.
             towards: Where a reset leads; on the way there, which is slow, the tool may be as far outside of each side of the box as it is there,
-                and needs no margin.
+                needs no margin, and slides along the sides.
 
         Returns:
             The next state, the admissible target (n,), and the names of the limits that changed it.
@@ -90,7 +90,12 @@ class JointLimiter:
         wanted = _clamped(asked, low, high)
         names: tuple[str, ...] = () if wanted == asked else ("joint_limit",)
         dq, changed = self._velocity(
-            [(w - s) / dt for w, s in zip(wanted, start, strict=True)], start, state.dq.tolist(), dt, allowed=allowed
+            [(w - s) / dt for w, s in zip(wanted, start, strict=True)],
+            start,
+            state.dq.tolist(),
+            dt,
+            allowed=allowed,
+            slides=towards is not None,
         )
         moved = [s + dt * v for s, v in zip(start, dq, strict=True)]
         reached = _clamped(moved, low, high) if changed else wanted
@@ -113,14 +118,14 @@ class JointLimiter:
         return JointState(q.copy(), accepted), (accepted if names else target), names
 
     def lasts_s(self, state: JointState, valid_for_s: float, dt: float) -> float:
-        """Return for how long, in steps of `dt` s, joint velocities can go on until a stop would end outside of the box."""
-        if self._reach is None:
-            return valid_for_s
+        """Return for how long, in steps of `dt` s, joint velocities can go on until a stop would end out of a joint's range, or of the box."""
         q, dq = state.q.tolist(), state.dq.tolist()
+        low, high = list(map(min, self._low, q)), list(map(max, self._high, q))
         outside, lasts = self._outside(q), min(dt, valid_for_s)
         while lasts < valid_for_s:
             longer = min(lasts + dt, valid_for_s)
-            if not self._stays(self._rest(q, dq, [longer * v for v in dq]), outside):
+            rest = self._rest(q, dq, [longer * v for v in dq])
+            if _clamped(rest, low, high) != rest or not self._stays(rest, outside):
                 break
             lasts = longer
         return lasts
@@ -129,6 +134,13 @@ class JointLimiter:
         """Return the joints of a configuration (n,) that are outside of the allowed range."""
         inside = zip(self._low, q.tolist(), self._high, strict=True)
         return [joint for joint, (low, at, high) in enumerate(inside) if not low <= at <= high]
+
+    def out_of_box(self, q: Vector, home: Vector) -> Vector | None:
+        """Return where the tool is at a configuration (n,), m, if that is outside of the box, and further than at `home`; else None."""
+        reach, at = self._reach, q.tolist()
+        if reach is None or self._stays(at, [max(by, _MARGIN_M) for by in self._outside(home.tolist())]):
+            return None
+        return np.array(reach.tool(at))
 
     def allowed(self, joint: int) -> tuple[float, float]:
         """Return the range of one joint's set-points."""
@@ -142,8 +154,12 @@ class JointLimiter:
         dt: float,
         measured_dq: Numbers | None = None,
         allowed: Numbers = _INSIDE,
+        slides: bool = False,
     ) -> tuple[Numbers, tuple[str, ...]]:
-        """Bring velocities within the bounds; they are had from the first moment of the step, or taken up from `measured_dq` on."""
+        """Bring velocities within the bounds; they are had from the first moment of the step, or taken up from `measured_dq` on.
+
+        At a side of the box they are slowed down, or, for a slow motion that `slides`, led along it.
+        """
         changes = [a * dt for a in self._acceleration]
         bounds = (
             ("joint_speed", [-v for v in self._speed], self._speed),
@@ -169,8 +185,9 @@ class JointLimiter:
 
         if stays(dq):
             return dq, tuple(names)
-        for _, low, high in bounds[:2]:
-            dq = _clamped(self._slid(q, dq, dt, outside), low, high)
+        if slides:
+            for _, low, high in bounds[:2]:
+                dq = _clamped(self._slid(q, dq, dt, outside), low, high)
         return dq if stays(dq) else self._nearest(dq, before, changes, stays), (*names, "workspace")
 
     def _free(

@@ -63,6 +63,7 @@ class SupervisedRobot:
         self._cartesian = CartesianLimiter(limits, clock.period_s)
         self._joints = JointLimiter(limits, self._spec)
         self._monitor = StateMonitor(limits, self._spec, clock.period_s)
+        self._box = limits.workspace_low, limits.workspace_high
         self._faults: tuple[str, ...] = ()
         self._measured: tuple[int, RobotState] | None = None
         self._forget()
@@ -124,7 +125,7 @@ class SupervisedRobot:
         reached, target, clipped = self._project(base, command, measured, dt, towards)
         gripper, valid_for_s = command.gripper, command.valid_for_s
         if command.mode is CommandMode.TWIST and isinstance(reached, CartesianState):
-            valid_for_s = min(valid_for_s, self._cartesian.lasts_s(reached, dt))
+            valid_for_s = self._cartesian.lasts_s(reached, valid_for_s, dt)
         if command.mode is CommandMode.JOINT_VELOCITY and isinstance(reached, JointState):
             valid_for_s = self._joints.lasts_s(reached, valid_for_s, dt)
         clipped = clipped if valid_for_s == command.valid_for_s else (*clipped, "valid_for")
@@ -196,6 +197,18 @@ class SupervisedRobot:
                 expected="an angle in [{:.4f}, {:.4f}] rad".format(*self._joints.allowed(joint)),
                 got=f"{q[joint]:.4f}",
             )
+
+    def require_inside(self, q: NDArray[np.float64]) -> None:
+        """Check that the tool is in the workspace box at a joint configuration (n,) rad, or no further outside of a side than at home.
+
+        Raises:
+            SpecError: If it is not, as far as the arm's links are known; or as `require_reachable`.
+        """
+        self.require_reachable(q)
+        tool = self._joints.out_of_box(q, np.array(self._spec.q_home))
+        if tool is not None:
+            box = "the tool in the workspace box {} to {} m".format(*self._box)
+            raise SpecError(f"reset of arm '{self._spec.name}'", expected=box, got=np.round(tool, 3).tolist())
 
     def reset_faults(self) -> None:
         """Clear all latched faults; a cause that persists latches again at the next state or command."""
@@ -281,7 +294,7 @@ class SupervisedRobot:
                 f"arm '{self._spec.name}' refused {what}",
                 expected="no latched faults",
                 got=", ".join(self._faults),
-                fix="remove the cause, then call reset_faults()",
+                fix="remove the cause, then `robolearn clear`, or reset_faults() where the arm is in this program",
             )
 
     def _schedule(self, now_ns: int, mode: CommandMode, measured: RobotState) -> tuple[MotionState, float, int]:

@@ -1,9 +1,14 @@
 """Joint set-points of an arm whose links are known."""
 
+import msgspec
 import numpy as np
+import pytest
+from fakes import ManualClock
 
 from robolearn.core.arms import PANDA
-from robolearn.safety import SafetyLimits
+from robolearn.core.errors import SpecError
+from robolearn.hardware.arms.mock import MockArm, MockConfig
+from robolearn.safety import SafetyLimits, SupervisedRobot
 from robolearn.safety.joints import JointLimiter
 from robolearn.safety.reach import Reach
 
@@ -35,3 +40,28 @@ def test_a_reset_from_a_corner_of_the_box_slides_along_its_sides_and_arrives():
     np.testing.assert_allclose(q, home, atol=1e-3)
     assert slid, "otherwise this shows nothing"
     assert highest <= Reach(PANDA).tool(home.tolist())[2] + 0.03 + 1e-6
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_joint_velocities_expire_before_a_stop_would_end_out_of_a_joints_range(links):
+    spec = PANDA if links else msgspec.structs.replace(PANDA, links=())
+    limiter, dt = JointLimiter(SafetyLimits(), spec), 0.1
+    q, dq = np.array(PANDA.q_home), np.array([0.0] * 6 + [1.7])
+    q[6] = 2.2
+    state, speed, _ = limiter.velocity(limiter.anchor(q, dq), dq, q, dq, dt)
+    lasts = limiter.lasts_s(state, 5.0, dt)
+    ends = q[6] + lasts * speed[6] + 0.5 * speed[6] ** 2 / PANDA.ddq_max[6]
+    assert speed[6] > 1.0
+    assert ends <= PANDA.q_max[6] - 0.05
+    assert ends + dt * speed[6] > PANDA.q_max[6] - 0.05
+    assert limiter.lasts_s(state, 0.05, dt) == 0.05
+
+
+def test_a_goal_whose_tool_is_further_outside_of_the_box_than_home_is_refused():
+    limits, home = SafetyLimits(), np.array(PANDA.q_home)
+    robot = SupervisedRobot(MockArm(MockConfig(), ManualClock()), limits, ManualClock())
+    robot.require_inside(home)
+    with pytest.raises(SpecError, match=r"tool in the workspace box .*-0\.0"):
+        robot.require_inside(np.array([0.0, 1.2, 0.0, -1.2, 0.0, 1.57, 0.78]))
+    with pytest.raises(SpecError, match="7 finite joint angles"):
+        robot.require_inside(home[:3])
