@@ -16,7 +16,9 @@ SPEED = 0.7
 """Share of a joint's top speed at which it follows a tool; servos that catch up are faster than what they follow."""
 AT_ONCE = 0.1
 """Share that a joint may have from one tick to the next under a twist, whose end nobody knows; more is taken up as its acceleration allows."""
-CATCH_UP, SLOWEST = 1.1, 0.5
+SWIFT, TURN_S = 0.45, 0.015
+"""Under a pose, a joint that is faster than this share the other way is braked first, from top speed within so long; it would overshoot."""
+CATCH_UP, SLOWEST = 1.1, 0.36
 """A tool that lags behind, since joints were too slow or at their limits, catches up at this share of its set-point's speed; m/s at least."""
 _MODES = tuple(CommandMode)
 
@@ -37,7 +39,6 @@ class Motion:
         self._high = np.array(spec.q_max) - MARGIN
         self._dq_max, self._ddq_max = np.array(spec.dq_max), np.array(spec.ddq_max)
         self._tops = [(SPEED * v, AT_ONCE * v, a) for v, a in zip(spec.dq_max, spec.ddq_max, strict=True)]
-        self._fastest_joints = [SPEED * v for v in spec.dq_max]
         self.stand(np.array(spec.q_home))
 
     @property
@@ -146,8 +147,11 @@ class Motion:
             if self._turning:
                 quat_wxyz = quat_multiply(quat_from_rotvec(fraction * self._turn), quat_wxyz)
             self._pose = Pose(self._start.position + fraction * self._way, quat_wxyz)
-            tops = self._fastest_joints
-            return self._kinematics.follow(self._wanted, self._pose, dt, fastest=tops, most_m=dt * self._fastest)
+            slowest, fastest = self._turning_speeds(dt)
+            most_m = dt * self._fastest
+            return self._kinematics.follow(
+                self._wanted, self._pose, dt, slowest=slowest, fastest=fastest, most_m=most_m
+            )
         if mode is CommandMode.TWIST:
             here = self._kinematics.pose(self._wanted)
             turned = quat_multiply(quat_from_rotvec(usable * target[3:]), here.quat_wxyz)
@@ -159,10 +163,22 @@ class Motion:
         reach = dt * self._dq_max
         return np.clip(np.clip(wanted, self._wanted - reach, self._wanted + reach), self._low, self._high)
 
+    def _turning_speeds(self, dt: float) -> tuple[list[float], list[float]]:
+        """Return the slowest and the fastest that joints may be in the next tick under a pose."""
+        before, brake = self._speeds(dt), dt / TURN_S
+        each = list(zip(before, self._tops, strict=True))
+        slowest = [-top if v < SWIFT * top else min(-free, v - brake * top) for v, (top, free, _) in each]
+        fastest = [top if v > -SWIFT * top else max(free, v + brake * top) for v, (top, free, _) in each]
+        return slowest, fastest
+
+    def _speeds(self, dt: float) -> list[float]:
+        """Return the speeds of the joints in the last tick, rad/s."""
+        size = self._wanted.size
+        return ((self._recent[:size] - self._recent[size : 2 * size]) / dt).tolist()
+
     def _follow(self, pose: Pose, dt: float) -> Vector:
         """Return where the joints are after a step to a tool pose, at speeds that are taken up gradually."""
-        size = self._wanted.size
-        before = ((self._recent[:size] - self._recent[size : 2 * size]) / dt).tolist()
+        before = self._speeds(dt)
         fastest = [min(top, max(free, v + a * dt)) for v, (top, free, a) in zip(before, self._tops, strict=True)]
         slowest = [-min(top, max(free, a * dt - v)) for v, (top, free, a) in zip(before, self._tops, strict=True)]
         return self._kinematics.follow(self._wanted, pose, dt, slowest=slowest, fastest=fastest)
