@@ -82,4 +82,8 @@ def remote_env(
         stale_frames=stale_frames,
         align=align,
     )
-    return wrapped(env, cfg)
+    try:
+        return wrapped(env, cfg)
+    except BaseException:
+        env.close()
+        raise

@@ -1,26 +1,17 @@
 """The one env class: simulation, twin and real arms differ only in the drivers and the clock that it is given."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
 
-from robolearn.core.errors import ConfigError, DriverError, SpecError, StaleFrameError, nearest
-from robolearn.core.protocols import (
-    CameraDriver,
-    Clock,
-    Event,
-    Remembering,
-    RobotDriver,
-    Snapshot,
-    StepContext,
-    Task,
-)
+from robolearn.core.errors import CommandTimeoutError, ConfigError, DriverError, SpecError, StaleFrameError, nearest
+from robolearn.core.protocols import CameraDriver, Clock, Event, Remembering, RobotDriver, Snapshot, StepContext, Task
 from robolearn.core.robot import CommandMode, Frame, RobotCommand, RobotState
 from robolearn.core.specs import ActionSpec, ArraySpec, EnvSpec
 from robolearn.core.types import (
@@ -45,10 +36,21 @@ FAULTS = "faults"
 LIMITS = "limits"
 STALE = "stale"
 STALE_FRAMES = ("stop", "truncate", "hold")
-_DEVICE_FAULT = ".driver:"
-"""A fault that a device reports by itself is nobody's doing: it truncates. Any other ends the episode for good."""
+_OUTER_FAULTS = (".driver:", ".asked")
+"""What a device reports by itself, and a stop that somebody asked for, are not the policy's doing: they truncate. Any other ends the episode for good."""
+LOOK_SHARE = 0.3
+"""Share of a period for which a command that was sent late is looked for in what an arm tells."""
 _RANGE_SLACK = 1e-6
 _ARM, _PART = "arm/", "part/"
+
+
+@runtime_checkable
+class Distant(Protocol):
+    """An arm whose state tells of a command only a while after that was sent."""
+
+    def wait_for_command(self, seq: int, wait_s: float) -> object:
+        """Return once the state tells of the command of this number, or why it never will; CommandTimeoutError if that takes longer."""
+        ...
 
 
 class RobotEnv(Snapshotted, gym.Env[Obs, Action]):
@@ -56,7 +58,8 @@ class RobotEnv(Snapshotted, gym.Env[Obs, Action]):
 
     Actions are clipped to [-1, 1]. A latched fault of any arm stops all arms and ends the episode; it is named in
     `info["faults"]`. It terminates if the motion led to it (force, tracking, joint limits): nothing that the policy could
-    do would go on from there, and a value bootstrapped beyond it would reward collisions. It truncates if a device failed.
+    do would go on from there, and a value bootstrapped beyond it would reward collisions. It truncates if a device failed,
+    or somebody else asked for a stop.
 
     `info` holds: `executed_action` (the accepted set-points as an action relative to the previous accepted ones),
     `executed_clipped` (its exact value lies outside of [-1, 1], or a command was refused), `intervened`, `success`,
@@ -128,10 +131,13 @@ class RobotEnv(Snapshotted, gym.Env[Obs, Action]):
         self._start: dict[str, SetPoint] = {}
         self._step = 0
         self._seq = 0
-        self._drivers = ExitStack()
-        for driver in (*arms.values(), *cameras.values()):
-            self._drivers.enter_context(driver)
-        self.env_spec = EnvSpec(obs=self._obs_specs(), action=action, rate_hz=1.0 / clock.period_s, max_steps=max_steps)
+        self._distant = {name: arm for name, arm in arms.items() if isinstance(arm, Distant)}
+        rate_hz = 1.0 / clock.period_s
+        with ExitStack() as entered:
+            for driver in (*arms.values(), *cameras.values()):
+                entered.enter_context(driver)
+            self.env_spec = EnvSpec(obs=self._obs_specs(), action=action, rate_hz=rate_hz, max_steps=max_steps)
+            self._drivers = entered.pop_all()
         self.action_space = cast("gym.Space[Action]", action.space())
         self.observation_space = cast(
             "gym.Space[Obs]", gym.spaces.Dict({key: spec.space() for key, spec in self.env_spec.obs.items()})
@@ -214,6 +220,9 @@ class RobotEnv(Snapshotted, gym.Env[Obs, Action]):
         wanted = self._codec.decode(clipped, self.setpoints)
         self._command(wanted)
         late_s = self.clock.wait()
+        for name in self._distant.keys() & wanted.keys():  # of a step that was late, the command was sent only now
+            with suppress(CommandTimeoutError):
+                self._distant[name].wait_for_command(self._seq, LOOK_SHARE * self.clock.period_s)
         self._step += 1
         states = {name: arm.state() for name, arm in self.arms.items()}
         info: Info = {INTERVENED: False, LATE: late_s}
@@ -224,7 +233,7 @@ class RobotEnv(Snapshotted, gym.Env[Obs, Action]):
         self._events.clear()
         info[SUCCESS] = outcome.success
         info[REWARD_TERMS] = dict(outcome.terms)
-        terminated = outcome.terminated or any(_DEVICE_FAULT not in fault for fault in info[FAULTS])
+        terminated = outcome.terminated or any(all(x not in fault for x in _OUTER_FAULTS) for fault in info[FAULTS])
         blind = bool(info[STALE]) and self._stale_frames == "truncate"
         if blind:
             self._stop()
@@ -262,7 +271,10 @@ class RobotEnv(Snapshotted, gym.Env[Obs, Action]):
                 following[name] = replace(self._measured(name, states[name]), gripper=before[name].gripper)
             else:
                 following[name] = SetPoint(mode=applied.mode, target=applied.target, gripper=applied.gripper)
-                accepted[name] = following[name]
+                if applied.seq < self._seq:
+                    refused = True
+                else:
+                    accepted[name] = following[name]
         if refused or any(not accepted[name].same_as(asked) for name, asked in wanted.items()):
             raw = self._codec.encode(accepted, before)
             executed = np.minimum(np.maximum(raw, -1.0), 1.0).astype(np.float32)

@@ -81,6 +81,15 @@ class DeployConfig:
 
 
 @dataclass(kw_only=True, slots=True)
+class ClearConfig:
+    """Clearing faults."""
+
+    client: ClientConfig = field(default_factory=lambda: ClientConfig(name="clear"))
+    yes: bool = False
+    """Clear without asking: somebody has looked at the robot."""
+
+
+@dataclass(kw_only=True, slots=True)
 class KeysConfig:
     """A new pair of keys."""
 

@@ -4,22 +4,24 @@ import importlib.metadata
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from robolearn.core.errors import RobolearnError
-from robolearn.hardware.bridge.client import BridgeClient, ClientConfig
+from robolearn.hardware.bridge.client import BridgeClient, ClientConfig, RemoteRobot
 from robolearn.hardware.cameras.client import RemoteCamera
+from robolearn.wire.messages import States
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 PACKAGES = ("numpy", "gymnasium", "msgspec", "pyzmq", "opencv-python", "mujoco", "torch", "h5py")
 """Whose versions are said; only the first five are needed everywhere."""
 NEEDED = PACKAGES[:5]
 SPACE_MICE = {"256F": "3Dconnexion", "046D": "Logitech"}
-"""Vendors of six-axis mice, by USB id; the second made the old ones."""
+"""Vendors of six-axis mice, by USB id; the second made the old ones, whose product ids begin with `OLD`, and makes mice of two axes."""
+OLD = "C6"
 UDEV = 'SUBSYSTEM=="hidraw", ATTRS{{idVendor}}=="{vendor}", MODE="0660", GROUP="input", TAG+="uaccess"'
 PINGS = 200
 LISTEN_S = 1.0
@@ -74,7 +76,7 @@ def devices(dev: Path = Path("/dev"), hidraw: Path = Path("/sys/class/hidraw")) 
         yield _permission(f"camera {camera}", camera, f"sudo usermod -aG video {_user()}, then log in again")
     if not cameras:
         yield Finding(what="cameras", state=OK, found="none on this machine")
-    mice = [(node, vendor) for node in sorted(hidraw.glob("hidraw*")) if (vendor := _vendor(node)) in SPACE_MICE]
+    mice = [(node, vendor) for node in sorted(hidraw.glob("hidraw*")) if (vendor := _mouse(node))]
     for node, vendor in mice:
         rule = UDEV.format(vendor=vendor.lower())
         fix = f"put this into /etc/udev/rules.d/70-spacemouse.rules and plug the device in again:\n{rule}"
@@ -94,8 +96,38 @@ def server(cfg: ClientConfig) -> Iterator[Finding]:
         yield from _connection(client)
         for name in client.welcome.cameras:
             yield _camera(client, name)
+    except RobolearnError as error:
+        yield Finding(what=f"server {cfg.commands}", state=PROBLEM, found=str(error))
     finally:
         client.close()
+
+
+def clear(cfg: ClientConfig, agreed: Callable[[Mapping[str, Sequence[str]]], bool]) -> Mapping[str, Sequence[str]]:
+    """Clear the latched faults of all arms of a robot server, if that is agreed to; return those that are left, by arm.
+
+    Args:
+        cfg: Where the server is.
+        agreed: Is shown the faults by arm, and says whether to clear them; not asked where there are none.
+
+    Raises:
+        DriverError: If the server does not answer, or somebody else commands such an arm.
+    """
+    client = BridgeClient(cfg)
+    try:
+        found = _faults(client.wait_for_states())
+        if not any(found.values()) or not agreed(found):
+            return found
+        for name in (name for name, faults in found.items() if faults):
+            with RemoteRobot(client, name) as arm:
+                arm.reset_faults()
+        seq = client.wait_for_states().seq
+        return _faults(client.wait_for_states(lambda states: states.seq > seq + 1))
+    finally:
+        client.close()
+
+
+def _faults(states: States) -> dict[str, list[str]]:
+    return {name: list(arm.faults) for name, arm in states.arms.items()}
 
 
 def outcome(what: str, look: Callable[[], str]) -> Finding:
@@ -148,7 +180,7 @@ def _connection(client: BridgeClient) -> Iterator[Finding]:
             what=f"arm '{name}'",
             state=PROBLEM if faults else OK,
             found=f"{holder}; {faults or 'no faults'}",
-            fix="look at the robot, then clear the faults" if faults else "",
+            fix="look at the robot, then `robolearn clear`" if faults else "",
         )
 
 
@@ -206,14 +238,15 @@ def _permission(what: str, node: Path, fix: str) -> Finding:
     return Finding(what=what, state=PROBLEM, found=f"'{_user()}' may not open it", fix=fix)
 
 
-def _vendor(node: Path) -> str:
-    """Return the USB vendor of a hidraw device, four hex digits; empty where it says none."""
+def _mouse(node: Path) -> str:
+    """Return the USB vendor of a hidraw device, four hex digits, if it is a six-axis mouse; else nothing."""
     try:
         lines = (node / "device" / "uevent").read_text().splitlines()
     except OSError:
         return ""
     ids = [line.removeprefix("HID_ID=").split(":") for line in lines if line.startswith("HID_ID=")]
-    return ids[0][1][-4:].upper() if ids and len(ids[0]) == 3 else ""
+    vendor, product = (part[-4:].upper() for part in ids[0][1:]) if ids and len(ids[0]) == 3 else ("", "")
+    return vendor if vendor in SPACE_MICE and (vendor != "046D" or product.startswith(OLD)) else ""
 
 
 def _user() -> str:

@@ -10,7 +10,7 @@ from robolearn.log.progress import progress_bar
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the episodes and print success and timing as one JSON object on the last line."""
+    """Run the episodes and print success and timing as one JSON object on the last line; return 1 if a reset was refused."""
     cfg: DeployConfig = config.compose("deploy", argv)
     with progress_bar("deploy", cfg.episodes) as advance:
         summary = deploying.deploy_run(cfg, lambda _: advance())
@@ -20,4 +20,4 @@ def main(argv: Sequence[str]) -> int:
         f"{summary['late']:.0f} of {summary['steps']:.0f} steps late, a policy takes {summary['act_p95_ms']:.1f} ms (p95)"
     )
     print(json.dumps(summary))
-    return 0
+    return int(summary["refused"] > 0.0)

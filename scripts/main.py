@@ -21,6 +21,7 @@ VERBS = {
     "robot_server": "own a robot:                 robolearn robot_server robot=twin env=pick_cube",
     "camera_server": "publish a camera:            robolearn camera_server camera.device=0 camera.name=front",
     "deploy": "run a policy on a robot:     robolearn deploy run=runs/pick_cube_sac_3 episodes=10",
+    "clear": "clear a robot's faults:      robolearn clear client.commands=tcp://10.0.0.7:5650 client.states=tcp://10.0.0.7:5651",
     "keys": "make keys for a bridge:      robolearn keys name=server",
     "doctor": "say what is wrong:           robolearn doctor server=true",
     "chaos": "a bad network on purpose:    robolearn chaos to_server.drop=0.1",

@@ -40,8 +40,8 @@ from robolearn.wire.states import at, from_message
 AnswerT = TypeVar("AnswerT")
 PINGS = 8
 """Of which the quickest tells the difference of the clocks."""
-STALE, RESTARTED = "driver:stale", "driver:restarted"
-"""Faults that a client finds by itself: no news of the arm, or news of another session of its server."""
+STALE, RESTARTED, LOST = "driver:stale", "driver:restarted", "driver:lease"
+"""Faults that a client finds by itself: no news of the arm, news of another session of its server, or of an arm that was lost to another client."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -92,7 +92,8 @@ class BridgeClient:
         self._ids = itertools.count(1)
         self._decode: Decoder[FromServer] = Decoder(FromServer, f"answer of {cfg.commands}")
         self._decode_states: Decoder[States] = Decoder(States, f"state of {cfg.states}")
-        self._states: States | None = None
+        self.known: States | None = None
+        """What `states` returned last."""
         self._heard_ns = now_ns()
         try:
             self._ask = self._sockets.ask(cfg.commands)
@@ -190,20 +191,20 @@ class BridgeClient:
         """
         newest = take_newest(self._listen)
         if newest is not None:
-            self._states, self._heard_ns = self._decode_states(newest), self._now_ns()
-        return self._states
+            self.known, self._heard_ns = self._decode_states(newest), self._now_ns()
+        return self.known
 
     def silent_s(self) -> float:
         """Return how long ago the newest states came."""
         return (self._now_ns() - self._heard_ns) * 1e-9
 
-    def wait_for_states(self, wanted: Callable[[States], bool] = lambda _: True) -> States:
+    def wait_for_states(self, wanted: Callable[[States], bool] = lambda _: True, wait_s: float | None = None) -> States:
         """Return the newest states of the present session, once there are some that are as wanted.
 
         Raises:
             CommandTimeoutError: If none come.
         """
-        deadline_ns = self._now_ns() + round(self.cfg.answer_s * 1e9)
+        deadline_ns = self._now_ns() + round(1e9 * (self.cfg.answer_s if wait_s is None else wait_s))
         while self._now_ns() < deadline_ns:
             states = self.states()
             if states is not None and states.session == self.welcome.session and wanted(states):
@@ -241,8 +242,8 @@ class BridgeClient:
 class RemoteRobot(RobotDriver):
     """One arm behind a bridge; supervised there.
 
-    `state` never waits: news that are too old, or of another session, come back with a fault of their own. A `reset`
-    compares clocks again, and makes up with a server that was restarted.
+    `state` never waits: news that are too old, of another session, or of an arm that another client has taken come back with
+    a fault of their own. A `reset` compares clocks again, makes up with a server that was restarted, and acquires the arm again.
 
     Raises:
         ConfigError: If the server has no such arm.
@@ -305,13 +306,16 @@ class RemoteRobot(RobotDriver):
             valid_for_s=command.valid_for_s,
         )
 
-    def wait_for_command(self, seq: int) -> ArmState:
-        """Return the first state that says that the command of this number, or a later one, was accepted.
+    def wait_for_command(self, seq: int, wait_s: float | None = None) -> ArmState:
+        """Return the first state that says that the command of this number, or a later one, was accepted, or why none is.
 
         Raises:
             CommandTimeoutError: If none does in time.
         """
-        return self._client.wait_for_states(lambda states: states.arms[self._arm].command_seq >= seq).arms[self._arm]
+        arm = self._arm
+        return self._client.wait_for_states(
+            lambda now: now.arms[arm].command_seq >= seq or bool(now.arms[arm].faults) or self._lost(now), wait_s
+        ).arms[arm]
 
     def state(self) -> RobotState:
         """Return the newest state.
@@ -325,9 +329,10 @@ class RemoteRobot(RobotDriver):
         message = states.arms[self._arm]
         state = from_message(message, states.clock_id, self._client.offset_ns)
         age_s = max((self._client.server_ns() - message.stamp_ns) * 1e-9, self._client.silent_s())
-        if states.session == self._session and age_s <= self._client.cfg.state_s:
+        same, old = states.session == self._session, age_s > self._client.cfg.state_s
+        if same and not old and not self._lost(states):
             return state
-        fault = STALE if states.session == self._session else RESTARTED
+        fault = RESTARTED if not same else STALE if old else LOST
         return replace(state, applied=None, faults=(*state.faults, fault))
 
     def state_at(self, stamp_ns: int) -> RobotState:
@@ -341,8 +346,9 @@ class RemoteRobot(RobotDriver):
         return state if states is None else at(state, states.arms[self._arm].past, stamp_ns, self._client.offset_ns)
 
     def stop(self) -> None:
-        """Ask for rest; returns at once."""
-        self._client.send(Stop(id=self._client.next_id(), arm=self._arm))
+        """Ask for rest; returns at once. An arm that was lost is another's to stop; one that was never held then has a fault."""
+        if not self._lost(self._client.known):
+            self._client.send(Stop(id=self._client.next_id(), arm=self._arm))
 
     def reset(self, q: NDArray[np.float64] | None = None) -> None:
         """Go to a joint configuration (n,) rad, home if None; blocks until there.
@@ -350,7 +356,6 @@ class RemoteRobot(RobotDriver):
         Raises:
             DriverError: If it cannot be reached, or the server refuses.
         """
-        self._client.make_up()
         lease, session = self.hold(), self._session
         wanted = None if q is None else q.tolist()
         self._client.request(
@@ -363,26 +368,30 @@ class RemoteRobot(RobotDriver):
         Raises:
             DriverError: If the server refuses.
         """
-        self._client.make_up()
         lease, session = self.hold(), self._session
         self._client.request(lambda n: ClearFaults(id=n, session=session, arm=self._arm, lease=lease))
 
     def hold(self) -> int:
-        """Acquire the arm, unless that was done in the present session; return the lease.
+        """Let the server know that this client is there, and acquire the arm where that is not done, or was lost; return the lease.
 
         Raises:
-            DriverError: If another client holds it, or a restarted server has another arm by this name.
+            DriverError: If another client holds it, or a restarted server has another arm by this name, or none answers.
         """
+        self._client.make_up()
         welcome = self._client.welcome
-        if self._lease is not None and self._session == welcome.session:
+        if self._lease is not None and self._session == welcome.session and not self._lost(self._client.states()):
             return self._lease
         if welcome.arms.get(self._arm) != self._spec:
-            fix = "connect anew"
-            raise DriverError(f"arm '{self._arm}'", expected="the arm of before", got="another one, or none", fix=fix)
+            raise DriverError(f"arm '{self._arm}'", expected="the arm of before", got="another", fix="connect anew")
         answer = self._client.request(lambda n: Acquire(id=n, session=welcome.session, arm=self._arm))
         self._lease, self._session = _expect(answer, Granted).lease, welcome.session
-        self._client.wait_for_states()
+        self._client.wait_for_states(lambda states: not self._lost(states))
         return self._lease
+
+    def _lost(self, states: States | None) -> bool:
+        """Return whether states say that the arm, once acquired, has gone to another client, or is that of a restarted server."""
+        same = states is None or (states.session, states.arms[self._arm].lease) == (self._session, self._lease)
+        return self._lease is not None and not same
 
 
 def _expect(answer: FromServer, kind: type[AnswerT]) -> AnswerT:

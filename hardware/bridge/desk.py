@@ -8,6 +8,7 @@ from collections import Counter, deque
 from dataclasses import dataclass
 
 import numpy as np
+from msgspec.structs import replace
 
 from robolearn.core.errors import ConfigError, DriverError, RobolearnError, SpecError
 from robolearn.core.geometry import Vector
@@ -63,8 +64,8 @@ class ArmDesk:
     """Takes commands for one supervised arm, and keeps it safe from those who send none, late ones, or somebody else's.
 
     Every refused command is counted by its reason: `session`, `lease`, `seq`, `late`, `early`, `busy` (a reset is under way), `replaced` (while it
-    waited, a newer one or a reset came), `stopped` (a stop overtook it), and the supervisor's own, such as `non_finite`, which latch. An arm whose
-    commands stop coming is stopped once the last one has expired; it then says `stopped_by: watchdog` until the next command.
+    waited, a newer one or a reset came), `stopped` (a stop overtook it), `asked` (somebody else asked for a stop), and the supervisor's own, such as
+    `non_finite`; the last two latch. An arm whose commands stop coming is stopped once the last one has expired; it then says `stopped_by: watchdog` until the next command.
 
     Args:
         robot: Supervised, and entered; nothing else commands it.
@@ -80,6 +81,8 @@ class ArmDesk:
         self._accepted, self._accepted_seq = 0, -1
         self._rejected: Counter[str] = Counter()
         self._stopped_by = ""
+        self._asked = False
+        """Whether somebody other than the holder has asked for a stop; until faults are cleared."""
         self._past: deque[Past] = deque(maxlen=MOST_PAST)
         self._seq = -1
         """Of the last command of the holder that came in time and order, whatever became of it."""
@@ -97,6 +100,11 @@ class ArmDesk:
     def stopped_by(self) -> str:
         """Return what brought the arm to rest; empty while it follows commands, and after a reset that went well."""
         return self._stopped_by
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """Return the latched faults: the supervisor's, and `asked`."""
+        return (*self.robot.faults, ASKED) if self._asked else self.robot.faults
 
     @property
     def busy(self) -> bool:
@@ -163,7 +171,7 @@ class ArmDesk:
     def command(self, client: bytes, command: Command) -> str:
         """Pass a command on to the supervisor; return why it was refused, or an empty string."""
         now_ns = self._clock.now_ns()
-        reason = self._refusal(client, command, now_ns)
+        reason = self._refusal(client, command, now_ns) or (ASKED if self._asked else "")
         if reason:
             self._reject(reason)
             return reason
@@ -226,14 +234,18 @@ class ArmDesk:
             SpecError: If the configuration is not (n,) finite numbers within the arm's limits.
         """
         robot = self.robot
+        if self.faults:
+            where, got, fix = (
+                f"reset of arm '{robot.spec.name}'",
+                ", ".join(self.faults),
+                "see to it, then `robolearn clear`",
+            )
+            raise DriverError(where, expected="no latched faults", got=got, fix=fix)
         if CommandMode.JOINT_POSITION not in robot.spec.modes:
             self._forget(REPLACED)
             robot.reset(q)
             self._stopped_by = ""
             return
-        if robot.faults:
-            expected, got = "no latched faults", ", ".join(robot.faults)
-            raise DriverError(f"reset of arm '{robot.spec.name}'", expected=expected, got=got, fix="clear_faults first")
         wanted = np.array(robot.spec.q_home if q is None else q, np.float64)
         robot.require_reachable(wanted)
         homing = Homing(robot, wanted, gripper, self._cfg.homing_speed, self._clock)
@@ -246,6 +258,11 @@ class ArmDesk:
         self._stopped_by = why
         self.robot.stop()
 
+    def stop_for(self, client: bytes) -> None:
+        """Stop because a client asks; if that is not the holder, the arm rests until faults are cleared."""
+        self.stop(ASKED)
+        self._asked |= self._lease is None or self._lease.client != client
+
     def _forget(self, why: str) -> None:
         """Give up whatever is under way; a command that waits is refused by that name."""
         if self._waiting is not None:
@@ -254,6 +271,7 @@ class ArmDesk:
 
     def clear_faults(self) -> None:
         """Clear latched faults."""
+        self._asked = False
         self.robot.reset_faults()
 
     def tick(self) -> None:
@@ -293,7 +311,7 @@ class ArmDesk:
         )
         if not self._past or state.stamp_ns - self._past[-1].stamp_ns >= PAST_NS // MOST_PAST:
             self._past.append(to_past(state))
-        return message
+        return replace(message, lease=None if self._lease is None else self._lease.number, faults=list(self.faults))
 
     def _refusal(self, client: bytes, command: Command, now_ns: int) -> str:
         held, age_s = self._lease, (now_ns - command.sent_ns) * 1e-9

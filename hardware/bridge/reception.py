@@ -9,7 +9,7 @@ import numpy as np
 
 from robolearn.core.errors import DriverError, RobolearnError, WireError
 from robolearn.core.protocols import Clock
-from robolearn.hardware.bridge.desk import ASKED, STOPPED, ArmDesk, DeskConfig
+from robolearn.hardware.bridge.desk import STOPPED, ArmDesk, DeskConfig
 from robolearn.safety import SupervisedRobot
 from robolearn.wire.codec import Decoder
 from robolearn.wire.messages import (
@@ -188,7 +188,7 @@ class Reception:
             case Ping():
                 return Pong(id=message.id, now_ns=self._clock.now_ns(), session=self.session)
             case Stop():
-                self._desk(message.arm).stop(ASKED)
+                self._desk(message.arm).stop_for(client)
                 _log.warning("arm '%s' stopped: asked by '%s'", message.arm, self._names.get(client, "unnamed"))
                 return Done(id=message.id)
             case Begin():
@@ -227,7 +227,10 @@ class Reception:
             case Release():
                 desk.release(client, message.lease)
             case Reset():
-                desk.reset(None if message.q is None else np.array(message.q))
+                q = None if message.q is None else np.array(message.q)
+                if q is not None:
+                    desk.robot.require_inside(q)
+                desk.reset(q)
                 if desk.busy:
                     self._waiting[message.arm] = client, message.id
                     return None
@@ -245,6 +248,8 @@ class Reception:
             raise DriverError("begin", expected="one at a time", got="one that is under way", fix="wait for it")
         for desk in self._desks.values():
             desk.require_free(client)
+        for desk in self._desks.values():
+            desk.clear_faults()
         self._scene.begin(message.seed, self._desks)
         self._waiting[BEGIN] = client, message.id
 

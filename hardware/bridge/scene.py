@@ -40,13 +40,15 @@ class RemoteScene(Task):
         client.wait_for_states(lambda states: states.episode > before)
 
     def evaluate(self, ctx: StepContext, events: Sequence[Event]) -> Outcome:
-        """Return the server's verdict; what a person signals counts as well."""
+        """Return the server's verdict; what a person signals counts as well: `success`, `failure`, or `stop`, which ends the episode without one."""
         del ctx
         signals = {event.name for event in events}
         states = self._client.states()
         success = "success" in signals or (states is not None and states.success)
         failure = "failure" in signals and not success
-        return Outcome(reward=float(success), success=success, failure=failure, terminated=success or failure)
+        ended = success or failure
+        stopped = "stop" in signals and not ended
+        return Outcome(reward=float(success), success=success, failure=failure, terminated=ended, truncated=stopped)
 
     def state(self) -> Mapping[str, Array]:
         """Return nothing: a robot knows no more than it senses."""

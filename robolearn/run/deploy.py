@@ -1,5 +1,6 @@
 """Deployment: a policy at a fixed rate on a robot, with every step and every delay accounted for."""
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -8,9 +9,10 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from robolearn.core.errors import DriverError
 from robolearn.core.protocols import Policy
 from robolearn.core.rng import spawn
-from robolearn.core.types import EXECUTED, INTERVENED, LATE, SUCCESS, Mode, Source, Step, last_step
+from robolearn.core.types import EXECUTED, INTERVENED, LATE, SUCCESS, Mode, Obs, Source, Step, last_step
 from robolearn.run.evaluate import Evaluation
 from robolearn.run.rollout import EpisodeEnd
 from robolearn.run.walker import Walker
@@ -18,6 +20,7 @@ from robolearn.run.walker import Walker
 AGES = "age/"
 Rows = list[Step]
 """An episode, as it is written to files."""
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -60,12 +63,24 @@ def deploy(
     Returns:
         What `Evaluation.summary` does; `steps`, `late` (steps that came after their time), `late_max_ms`; `act_p50_ms`,
         `act_p95_ms` (the policy alone); for every arm and camera the age of what was observed, `age/<source>_p95_ms`;
-        `faults`, the number of episodes that a fault ended, and `intervened`, that of steps in which a person had taken over.
+        `faults`, the number of episodes that a fault ended, and `intervened`, that of steps in which a person had taken over; `refused`, 1 if
+        a reset was, by a fault that is then logged, and the episodes after it were not run.
+
+    Raises:
+        DriverError: If the first reset is refused.
     """
     ends: list[EpisodeEnd] = []
-    timing, faults, begun = Timing(), 0, time.monotonic()
+    timing, faults, refused, begun = Timing(), 0, 0, time.monotonic()
     for index, seed in enumerate(seeds):
-        rows, faulty = _episode(policy, env, seed, timing)
+        try:
+            obs, _ = env.reset(seed=seed)
+        except DriverError as error:
+            if not ends:
+                raise
+            _log.error("episode %d and those after it were not run: %s", index, error)
+            refused = 1
+            break
+        rows, faulty = _episode(policy, env, obs, timing)
         faults += faulty
         total = sum(row.rewards["task"] for row in rows[:-1])
         end = EpisodeEnd(
@@ -82,13 +97,16 @@ def deploy(
             on_episode(end, rows)
         if minutes and time.monotonic() - begun > 60.0 * minutes:
             break
-    helped = float(sum(end.intervened for end in ends))
-    return {**Evaluation(ends=tuple(ends)).summary(), **timing.summary(), "faults": float(faults), "intervened": helped}
+    counts = {"faults": faults, "intervened": sum(end.intervened for end in ends), "refused": refused}
+    return {
+        **Evaluation(ends=tuple(ends)).summary(),
+        **timing.summary(),
+        **{name: float(count) for name, count in counts.items()},
+    }
 
 
-def _episode(policy: Policy[Any], env: gym.Env[Any, Any], seed: int, timing: Timing) -> tuple[Rows, bool]:
-    """Return the rows of one episode, and whether a fault ended it."""
-    obs, _ = env.reset(seed=seed)
+def _episode(policy: Policy[Any], env: gym.Env[Any, Any], obs: Obs, timing: Timing) -> tuple[Rows, bool]:
+    """Return the rows of the episode that begins with `obs`, and whether a fault ended it."""
     walker = Walker(env, policy, Mode.EXPLOIT, spawn(0))
     rows: Rows = []
     while True:

@@ -10,7 +10,7 @@ import msgspec
 
 from robolearn.core.robot import CommandMode, RobotSpec
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Version of everything here; peers of another version are refused by name."""
 Numbers = Annotated[list[float], msgspec.Meta(max_length=64)]
 """A short vector."""
@@ -76,7 +76,7 @@ class ClearFaults(Request, frozen=True, kw_only=True, tag="clear_faults"):
 
 
 class Stop(Request, frozen=True, kw_only=True, tag="stop"):
-    """Brings an arm to rest; anybody may, at any time, without lease or session."""
+    """Brings an arm to rest; anybody may, at any time, without lease or session. From anybody but its holder it latches, as `asked`."""
 
     arm: Name
 
@@ -201,6 +201,8 @@ class ArmState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     applied: AppliedSetPoint | None
     holder: str
     """Who may command; empty for nobody."""
+    lease: Seq | None = None
+    """By which they do, so that who had another one learns of it; of no use to anybody else, since commands count from its client only."""
     stopped_by: str
     """What brought the arm to rest, such as `watchdog`; empty while it follows commands."""
     command_seq: int

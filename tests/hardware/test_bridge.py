@@ -171,7 +171,7 @@ def test_no_server_another_version_or_an_unknown_arm_are_said_plainly(server):
     client = server.client()
     with pytest.raises(ConfigError, match="did you mean arm"):
         RemoteRobot(client, "amr")
-    with pytest.raises(DriverError, match="version 2"):
+    with pytest.raises(DriverError, match="version 3"):
         client.request(lambda number: Hello(id=number, protocol=999, client="of another version"))
     client.close()
 

@@ -21,6 +21,7 @@ from robolearn.wire.messages import (
     Granted,
     Hello,
     Refused,
+    Release,
     Reset,
     Stop,
 )
@@ -118,8 +119,60 @@ def test_a_stop_undoes_what_was_sent_before_it_and_nothing_else(pair):
     assert pair.arm("right").accepted == 1
     assert pair.say((YOU, Stop, {"arm": "left"}), (ME, Command, velocity("left", left, 1)))
     assert pair.arm("left").rejected == {"stopped": 1, "seq": 1}, "it had come before"
-    pair.say((YOU, Stop, {"arm": "left"}), (ME, Command, velocity("left", left, 2)))
+    assert isinstance(*pair.say((ME, ClearFaults, {"arm": "left", "lease": left})), Done)
+    pair.say((ME, Stop, {"arm": "left"}), (ME, Command, velocity("left", left, 2)))
     assert (pair.arm("left").accepted, pair.arm("left").stopped_by) == (1, "")
+
+
+def test_an_arm_that_a_bystander_has_stopped_rests_until_somebody_clears_that(pair):
+    lease = pair.acquire(ME, "left")
+    pair.say((ME, Command, velocity("left", lease, 1)))
+    pair.say((YOU, Stop, {"arm": "left"}))
+    rest = pair.arm("left").q
+    for seq in range(2, 6):
+        pair.say((ME, Command, velocity("left", lease, seq)))
+        pair.pass_time(0.1)
+    state = pair.arm("left")
+    assert (state.faults, state.stopped_by, state.rejected, state.q) == (["asked"], "asked", {"asked": 4}, rest)
+    assert pair.arm("right").faults == []
+    (refused,) = pair.say((ME, Reset, {"arm": "left", "lease": lease}))
+    assert "asked" in refused.detail
+    assert "robolearn clear" in refused.detail
+    pair.say((ME, Stop, {"arm": "left"}))
+    assert pair.arm("left").faults == ["asked"], "its holder may stop it all the same"
+    assert isinstance(*pair.say((ME, ClearFaults, {"arm": "left", "lease": lease})), Done)
+    pair.say((ME, Command, velocity("left", lease, 6)))
+    assert (pair.arm("left").faults, pair.arm("left").accepted) == ([], 2)
+
+
+def test_an_arm_that_nobody_holds_is_stopped_for_whoever_comes(pair):
+    pair.say((YOU, Stop, {"arm": "left"}))
+    pair.say((YOU, Stop, {"arm": "right"}))
+    lease = pair.acquire(ME, "left")
+    pair.say((ME, Command, velocity("left", lease, 1)))
+    assert (pair.arm("left").accepted, pair.arm("left").rejected) == (0, {"asked": 1})
+
+
+def test_a_new_episode_of_a_twin_clears_what_a_bystander_has_stopped(twin):
+    lease = twin.acquire(ME, ARM)
+    twin.say((YOU, Stop, {"arm": ARM}))
+    assert twin.arm(ARM).faults == ["asked"]
+    assert twin.say((ME, Begin, {"seed": 3})) == []
+    assert [type(answer) for answer in twin.pass_time(10.0)] == [Done]
+    twin.say((ME, Command, velocity(ARM, lease, 1)))
+    assert (twin.arm(ARM).faults, twin.arm(ARM).accepted) == ([], 1)
+
+
+def test_whoever_knows_a_lease_may_command_as_little_as_before(pair):
+    """States say it, so that its holder learns when it has another one."""
+    lease = pair.acquire(ME, "left")
+    assert pair.arm("left").lease == lease
+    assert pair.arm("right").lease is None
+    pair.say((YOU, Command, velocity("left", lease, 1)))
+    assert pair.arm("left").rejected == {"lease": 1}
+    for kind in (Reset, ClearFaults, Release):
+        (refused,) = pair.say((YOU, kind, {"arm": "left", "lease": lease}))
+        assert "present holder" in refused.detail
 
 
 def test_a_reset_that_a_stop_has_ended_is_refused_whatever_comes_with_the_stop(pair):
