@@ -52,6 +52,8 @@ LEARNING = (
 PATIENCE_S = 120.0
 STEPS_BETWEEN = (5, 40)
 """Steps that the actor gets done between two kills."""
+STEPS_A_KILL = 150
+"""That a learner is to take in: while one actor gets its steps done, the other, which is simulated, does more."""
 STEP_BYTES = 25_000
 """Of a step in the log, most of them pictures."""
 PLAIN = (
@@ -233,7 +235,7 @@ def bench_actors(kills: int = 20, seed: int = 0) -> dict[str, object]:
         arrived exactly once, every update was made, and each actor got new policies.
     """
     rng, begun = np.random.default_rng(seed), time.monotonic()
-    most = kills * STEPS_BETWEEN[1] + 100
+    most = kills * STEPS_A_KILL + 100
     with (
         tempfile.TemporaryDirectory(prefix="robolearn-actors-") as folder,
         Process((*VERBS, "robot_server", "robot=twin", *TASK, *BINDS)) as twin,

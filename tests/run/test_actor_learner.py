@@ -6,7 +6,7 @@ import pytest
 
 from robolearn import config
 from robolearn.assembly.training import trained_config
-from robolearn.bench.actors import LEARNING, Split
+from robolearn.bench.actors import LEARNING, STEP_BYTES, TASK, Split, promised_updates
 from robolearn.cli.main import main
 from robolearn.run.config import LearnerConfig, TrainConfig
 from robolearn.run.directory import RunDirectory
@@ -14,7 +14,6 @@ from robolearn.run.directory import RunDirectory
 STEPS = 160
 KILLED = ("left", "learner")
 ACTOR = ("learner.retry_s=0.1", "pace.ahead_steps=20")
-TASK = ("env=reach", "env.observation=state", "env.max_steps=30")
 WORDS = (
     *TASK,
     *LEARNING,
@@ -31,7 +30,7 @@ def test_what_is_learned_from_is_what_was_done_whoever_was_killed(tmp_path, caps
         for who in split.names:
             split.start(who)
         for number, who in enumerate(KILLED, 1):
-            split.wait_for_log("left", number * 12_000)
+            split.wait_for_log("left", number * 30 * STEP_BYTES)
             split.kill(who)
             split.start(who)
         split.wait()
@@ -39,7 +38,8 @@ def test_what_is_learned_from_is_what_was_done_whoever_was_killed(tmp_path, caps
         assert split.exactly_once("left")
         assert sum(not step.is_last for step in stored) >= STEPS
         assert result["env_steps"] >= STEPS
-        assert result["updates"] > 20
+        assert result["updates"] == promised_updates(int(result["env_steps"]))
+        assert split.mirrored("left")
         assert len({step.policy_version for step in stored}) > 1
         assert split.summary("left")["joins"] >= 1 + (KILLED[-1] == "learner")
     assert main(["evaluate", f"run={split.run}", "episodes=2", "envs=2", "videos=0", "critic_states=5"]) == 0

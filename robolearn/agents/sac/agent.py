@@ -94,6 +94,7 @@ class SacAgent(Agent[None]):
     @override
     @torch.inference_mode()
     def act(self, obs: Obs, carry: None, prev: Previous, mode: Mode, rng: np.random.Generator) -> Decision[None]:
+        del carry, prev
         self.layout.validate(obs)
         keys = self.layout.keys
         tensors = to_tensors(obs, keys, self.device)
