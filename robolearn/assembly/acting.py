@@ -10,6 +10,7 @@ from robolearn.assembly.config import ActorConfig
 from robolearn.assembly.parts import closing_all, make_agent, make_remote_env, with_human
 from robolearn.assembly.training import exploring
 from robolearn.core.files import replace_file
+from robolearn.core.memory import keep_freed_memory, spare_what_stays
 from robolearn.core.specs import EnvSpec
 from robolearn.envs.config import TaskConfig
 from robolearn.envs.dress import make_vector_env, vectorised
@@ -34,6 +35,7 @@ def act_for(
     import torch
 
     torch.set_num_threads(cfg.threads)
+    keep_freed_memory()
     text = inquire(cfg.learner, stop)
     if text is None:
         return {"episodes": 0, "steps": 0}
@@ -50,6 +52,7 @@ def act_for(
         link, before = closing(LearnerLink(cfg.learner, log, hello)), len(log)
         seed = zlib.crc32(f"{cfg.name} {log.id} {before}".encode())  # no episode twice, whoever is restarted
         rollout = exploring(envs, agent, seed)
+        spare_what_stays()
         episodes = act(rollout, agent, link, cfg.pace, stop, on_episode)
         steps = len(log) - before
         return {"episodes": episodes, "steps": steps, "late": rollout.late, "unsafe": link.unsafe, "joins": link.joins}

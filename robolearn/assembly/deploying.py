@@ -8,6 +8,7 @@ from pathlib import Path
 from robolearn import checkpoint
 from robolearn.assembly.parts import closing_all, make_agent, make_remote_env, with_human
 from robolearn.assembly.training import trained_config
+from robolearn.core.memory import keep_freed_memory, spare_what_stays
 from robolearn.core.specs import EnvSpec
 from robolearn.data.writer import DemoWriter
 from robolearn.hardware.bridge.client import BridgeClient
@@ -31,6 +32,7 @@ def deploy_run(cfg: DeployConfig, on_episode: Callable[[EpisodeEnd], None]) -> d
     import torch
 
     torch.set_num_threads(cfg.threads)
+    keep_freed_memory()
     run = RunDirectory.existing(Path(cfg.run))
     trained = trained_config(run)
     bundle = checkpoint.load_bundle(run.policy)
@@ -48,6 +50,7 @@ def deploy_run(cfg: DeployConfig, on_episode: Callable[[EpisodeEnd], None]) -> d
                 record(rows)
                 on_episode(end)
 
+            spare_what_stays()
             return deploy(agent, env, seeds, take, cfg.minutes)
 
 

@@ -10,6 +10,7 @@ from robolearn import checkpoint, config
 from robolearn.assembly.demos import load_demos
 from robolearn.assembly.parts import closing_all, make_agent
 from robolearn.core.errors import ConfigError
+from robolearn.core.memory import keep_freed_memory
 from robolearn.core.mirror import Mirror
 from robolearn.core.protocols import Agent
 from robolearn.core.rng import spawn, train_seed
@@ -18,7 +19,6 @@ from robolearn.core.types import INTENDED, Mode
 from robolearn.envs.dress import make_env, make_vector_env
 from robolearn.log.info import run_info
 from robolearn.log.sinks import JsonlSink, TensorBoardSink
-from robolearn.nn.memory import keep_freed_memory
 from robolearn.replay import Replay
 from robolearn.run.config import LearnerConfig, TrainConfig
 from robolearn.run.directory import RunDirectory, write_json

@@ -19,6 +19,7 @@ from robolearn.bench import host
 from robolearn.bench.processes import BINDS, VERBS, Process
 from robolearn.core.clock import WallClock
 from robolearn.core.errors import CommandTimeoutError
+from robolearn.core.memory import keep_freed_memory, spare_what_stays
 from robolearn.core.robot import CommandMode, RobotCommand
 from robolearn.hardware.bridge.client import BridgeClient, ClientConfig, RemoteRobot
 from robolearn.hardware.cameras.client import RemoteCamera, RemoteCameraConfig
@@ -64,6 +65,8 @@ def bench_bridge(seconds: float = 60.0) -> dict[str, float]:
         `vs_json_base64` the ratio of the second and the first.
         `late`, `turns`: how often the client itself was late, of how many times.
     """
+    keep_freed_memory()  # as our programs do
+    spare_what_stays()
     with ExitStack() as stack, tempfile.TemporaryDirectory(prefix="robolearn-keys-") as folder:
         serving, asking = _keys(Path(folder))
         echo = stack.enter_context(Process(("-m", "robolearn.bench.host")))

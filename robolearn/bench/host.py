@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robolearn.core.errors import WireError
+from robolearn.core.memory import keep_freed_memory, spare_what_stays
 from robolearn.run.stop import StopSignals
 from robolearn.wire.codec import Decoder, pack
 from robolearn.wire.messages import FrameInfo
@@ -78,6 +79,8 @@ def main() -> None:
     """Answer until interrupted; argument: the security of the socket, as JSON."""
     security = SecurityConfig(**json.loads(sys.argv[1] if len(sys.argv) > 1 else "{}"))
     frames = pictures()
+    keep_freed_memory()
+    spare_what_stays()
     with StopSignals() as signals, Sockets(security) as sockets:
         hear = sockets.answer("tcp://127.0.0.1:*")
         sys.stdout.write(f"{bound_to(hear)}\n")

@@ -13,9 +13,9 @@ from robolearn.agents.sac.config import ActorConfig, BcConfig, EncoderConfig, Sa
 from robolearn.agents.sac.encoding import EndToEnd
 from robolearn.bench.peers import run_peer
 from robolearn.core.learning import BatchSpec, Progress
+from robolearn.core.memory import keep_freed_memory
 from robolearn.core.specs import ActionKind, ActionPart, ActionSpec, ArraySpec, EnvSpec
 from robolearn.core.types import Obs, Source, Step
-from robolearn.nn.memory import keep_freed_memory
 from robolearn.replay import Replay
 
 ENCODERS = {
