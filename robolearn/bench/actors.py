@@ -5,7 +5,6 @@ After all of it the learner must have stored exactly what the actors' logs say, 
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,7 +18,7 @@ import numpy as np
 
 from robolearn import checkpoint
 from robolearn.bench.deploy import addresses
-from robolearn.bench.processes import BINDS, VERBS, Process
+from robolearn.bench.processes import BINDS, VERBS, Process, free_addresses
 from robolearn.core.errors import RobolearnError
 from robolearn.core.mirror import Mirror
 from robolearn.core.specs import ArraySpec
@@ -83,7 +82,7 @@ class Split:
         self.run = root / "runs" / "split"
         self._root, self._learner, self._actors = root, learner, actors
         names = ("steps", "weights")
-        self._where = [f"{name}=tcp://127.0.0.1:{port}" for name, port in zip(names, _free_ports(), strict=True)]
+        self._where = [f"{name}={address}" for name, address in zip(names, free_addresses(), strict=True)]
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Self:
@@ -291,10 +290,3 @@ def _kill_often(split: Split, kills: int, rng: np.random.Generator) -> dict[str,
         split.start(who)
         killed[who] += 1
     return killed
-
-
-def _free_ports() -> tuple[int, int]:
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], other.getsockname()[1]

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -89,3 +90,11 @@ class Process:
     def _read_log(self) -> None:
         assert self.popen.stderr is not None
         self.log.extend(self.popen.stderr)
+
+
+def free_addresses() -> tuple[str, str]:
+    """Return two addresses that are free now, for servers that are to be found where they were when they are started again."""
+    with socket.socket() as one, socket.socket() as other:
+        one.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", 0))
+        return f"tcp://127.0.0.1:{one.getsockname()[1]}", f"tcp://127.0.0.1:{other.getsockname()[1]}"

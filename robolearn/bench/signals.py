@@ -16,7 +16,7 @@ from typing import Self, TypeVar
 
 from robolearn.bench.commander import ARM, CAMERA, CAMERA_SIZE, Orders
 from robolearn.bench.faults import LIMITS
-from robolearn.bench.processes import VERBS, Process
+from robolearn.bench.processes import VERBS, Process, free_addresses
 from robolearn.bench.watch import Limits, Watch
 from robolearn.core.errors import RobolearnError
 from robolearn.core.robot import CommandMode
@@ -54,8 +54,6 @@ LEAST = 20
 LEASE_S = DeskConfig().lease_s + 0.3
 """After this, somebody else may command an arm whose client died."""
 ResultT = TypeVar("ResultT")
-PORTS = ("tcp://127.0.0.1:5690", "tcp://127.0.0.1:5691")
-"""Of the twin: a server that is started again is where its clients look for it."""
 
 
 @dataclass(slots=True)
@@ -111,15 +109,18 @@ class Bench:
 
     def __init__(self) -> None:
         self._stack = ExitStack()
+        self._where = free_addresses()
 
     def __enter__(self) -> Self:
         size = (f"camera.height={CAMERA_SIZE[0]}", f"camera.width={CAMERA_SIZE[1]}")
         words = ("camera=synthetic", f"camera.name={CAMERA}", *size, "server.endpoint=tcp://127.0.0.1:*")
-        self._camera = self._stack.enter_context(Process((*VERBS, "camera_server", *words)))
-        self._server = self._start_server()
-        self._listener = BridgeClient(ClientConfig(commands=PORTS[0], states=PORTS[1], name="listener"))
-        self._stack.callback(self._listener.close)
-        self._stack.callback(self._end_server)
+        with ExitStack() as stack:
+            self._camera = stack.enter_context(Process((*VERBS, "camera_server", *words)))
+            self._server = self._start_server()
+            stack.callback(self._end_server)
+            self._listener = BridgeClient(ClientConfig(commands=self._where[0], states=self._where[1], name="listener"))
+            stack.callback(self._listener.close)
+            self._stack = stack.pop_all()
         self._limits = Limits.of(self._listener.welcome.arms[ARM], LIMITS)
         return self
 
@@ -130,7 +131,9 @@ class Bench:
         """Have a client command, let something go wrong, and look on."""
         own = "hung" if fault == "client_hung" else fault if fault in OWN else ""
         camera = self._camera.address if fault == "camera_frozen" else ""
-        orders = Orders(commands=PORTS[0], states=PORTS[1], seed=seed, fault=own, after_s=AFTER_S, camera=camera)
+        orders = Orders(
+            commands=self._where[0], states=self._where[1], seed=seed, fault=own, after_s=AFTER_S, camera=camera
+        )
         logged = len(self._server.log)
         with Process(("-m", "robolearn.bench.commander", json.dumps(asdict(orders)))) as client:
             played = Round(fault, Watch(self._limits, CommandMode(client.address)))
@@ -171,7 +174,7 @@ class Bench:
 
     def _intrude(self, played: Round) -> None:
         """Try to command beside the client."""
-        orders = Orders(commands=PORTS[0], states=PORTS[1])
+        orders = Orders(commands=self._where[0], states=self._where[1])
         try:
             Process(("-m", "robolearn.bench.commander", json.dumps(asdict(orders)))).end()
         except RobolearnError as error:
@@ -205,7 +208,7 @@ class Bench:
         self._server.end()
 
     def _start_server(self) -> Process:
-        binds = (f"server.commands={PORTS[0]}", f"server.states={PORTS[1]}")
+        binds = (f"server.commands={self._where[0]}", f"server.states={self._where[1]}")
         limits = [f"env.safety.{name}={_word(value)}" for name, value in asdict(LIMITS).items()]
         return Process((*VERBS, "robot_server", "robot=twin", "env=reach", "env.observation=state", *limits, *binds))
 
