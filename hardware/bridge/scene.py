@@ -6,6 +6,7 @@ import numpy as np
 
 from robolearn.core.errors import ConfigError
 from robolearn.core.protocols import Event, Outcome, RobotDriver, StepContext, Task
+from robolearn.core.rng import next_seed
 from robolearn.core.types import Array
 from robolearn.hardware.bridge.client import BridgeClient, RemoteRobot
 from robolearn.wire.messages import Begin
@@ -24,13 +25,13 @@ class RemoteScene(Task):
         self._client = client
 
     def reset(self, arms: Mapping[str, RobotDriver], rng: np.random.Generator, options: Mapping[str, object]) -> None:
-        """Have the server set an episode up, whose seed is drawn from `rng`; one that was restarted is greeted anew.
+        """Have the server set an episode up: just after seeding, the one that a simulation has of that seed. One that was restarted is greeted anew.
 
         Raises:
             DriverError: If it cannot.
         """
         del options
-        client, seed = self._client, int(rng.integers(2**62))
+        client, seed = self._client, next_seed(rng)
         client.make_up()
         for arm in arms.values():
             if isinstance(arm, RemoteRobot):

@@ -1,10 +1,20 @@
 import json
 
 import numpy as np
+from gymnasium.utils.seeding import np_random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robolearn.core.rng import CHECK_SEEDS, EVAL_SEEDS, TRAIN_SEEDS, rng_state, set_rng_state, spawn, train_seed
+from robolearn.core.rng import (
+    CHECK_SEEDS,
+    EVAL_SEEDS,
+    TRAIN_SEEDS,
+    next_seed,
+    rng_state,
+    set_rng_state,
+    spawn,
+    train_seed,
+)
 
 
 def test_seed_ranges_do_not_overlap():
@@ -41,3 +51,18 @@ def test_a_generator_continues_from_its_saved_state(seed, skip):
     set_rng_state(other, saved)
     assert np.array_equal(other.normal(size=5), expected[0])
     assert np.array_equal(other.integers(0, 100, 5, dtype=np.int32), expected[1])
+
+
+@given(st.integers(0, 2**61))
+def test_an_episode_of_a_seed_is_that_of_the_seed_elsewhere_and_the_next_ones_are_others(seed):
+    rng = np_random(seed)[0]
+    first, *rest = [next_seed(rng) for _ in range(4)]
+    assert first == seed
+    assert len({first, *rest}) == 4
+    again = np_random(seed)[0]
+    assert [next_seed(again) for _ in range(4)] == [first, *rest]
+
+
+def test_a_generator_that_was_not_seeded_gives_other_episodes():
+    seeds = [next_seed(np_random(None)[0]) for _ in range(4)]
+    assert len(set(seeds)) == 4

@@ -83,7 +83,7 @@ def test_the_env_runs_over_the_bridge_and_counts_only_what_was_accepted(server):
     client = server.client()
     env = remote_env(client)
     obs, _ = env.reset(seed=3)
-    assert len(server.scene.seeds) == 1
+    assert server.scene.seeds == [3]
     assert client.states().episode == 1
     start = obs["proprio/arm.position"].copy()
     for _ in range(10):

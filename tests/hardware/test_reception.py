@@ -1,11 +1,15 @@
 """Reception of a robot server, on a clock that is made: what waits is answered, whatever ends it, and stops go first."""
 
+import numpy as np
 import pytest
 from fakes import FakeArm, ManualClock
 
+from robolearn.core.rng import EVAL_SEEDS
 from robolearn.core.robot import CommandMode
+from robolearn.envs.build import build_env
 from robolearn.envs.remote import make_twin
 from robolearn.envs.tasks.base import ARM
+from robolearn.envs.tasks.pick_cube import PickCubeConfig
 from robolearn.envs.tasks.reach import ReachConfig
 from robolearn.hardware.bridge.desk import DeskConfig
 from robolearn.hardware.bridge.reception import Reception
@@ -63,15 +67,20 @@ class Rig:
 
 
 def make_twin_rig(**safety):
+    return rig_of(ReachConfig(observation="state", safety=SafetyLimits(**safety)))[0]
+
+
+def rig_of(cfg):
+    """Return the reception of a twin, and the task in it."""
     now = [0]
-    made = make_twin(ReachConfig(observation="state", safety=SafetyLimits(**safety)), 30.0, lambda: now[0])
+    made = make_twin(cfg, 30.0, lambda: now[0])
 
     def advance(seconds):
         now[0] += round(seconds * 1e9)
 
     for robot in made.arms.values():
         robot.__enter__()
-    return Rig(Reception(made.arms, made.clock, DeskConfig(), made.scene), advance)
+    return Rig(Reception(made.arms, made.clock, DeskConfig(), made.scene), advance), made.scene._task
 
 
 @pytest.fixture
@@ -203,6 +212,19 @@ def test_an_episode_is_set_up_and_counted(twin):
     assert [type(answer) for answer in twin.pass_time(10.0)] == [Done]
     assert twin.reception.states(0).episode == 1
     assert twin.say((ME, ClearFaults, {"arm": ARM, "lease": lease}))
+
+
+def test_the_episode_of_a_seed_is_the_one_that_the_seed_has_in_simulation():
+    cfg = PickCubeConfig(observation="state")
+    twin, task = rig_of(cfg)
+    env = build_env(cfg)
+    for seed in (EVAL_SEEDS[7], EVAL_SEEDS[42]):
+        obs, _ = env.reset(seed=seed)
+        assert twin.say((ME, Begin, {"seed": seed})) == []
+        assert [type(answer) for answer in twin.pass_time(10.0)] == [Done]
+        np.testing.assert_allclose(task.privileged()["cube_position"], obs["state/cube_position"], atol=2e-3)
+        np.testing.assert_allclose(twin.arm(ARM).pose[:3], obs["proprio/arm.position"], atol=5e-3)
+    env.close()
 
 
 def test_nobody_sets_a_scene_up_with_the_arm_of_another_or_takes_an_arm_meanwhile(twin):
