@@ -16,7 +16,7 @@ EPISODES = 100
 
 
 def bench_deploy(cfg: BenchConfig) -> dict[str, object]:
-    """Evaluate the policy of the main job in simulation and deploy it on the twin, `EPISODES` episodes each.
+    """Evaluate the policy of the main job in simulation and deploy it on the twin, both on the same `EPISODES` scenes.
 
     Returns:
         `in_process` and `deployed`: success and its Wilson interval, and of the second also its timing; `agree`: whether the success deployed lies
