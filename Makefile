@@ -30,7 +30,7 @@ train: $(STAMP)
 	$(BIN)/robolearn train $(ARGS)
 
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not gpu and not robot" $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m "not gpu and not robot" $(ARGS)
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

@@ -10,6 +10,7 @@ import importlib
 import re
 import secrets
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -183,6 +184,7 @@ def _import_schema(name: str) -> type:
     return cast("type", getattr(importlib.import_module(module), attribute))
 
 
+@cache
 def _register_schemas() -> None:
     """Put every schema whose optional dependencies are installed into Hydra's store."""
     store = ConfigStore.instance()

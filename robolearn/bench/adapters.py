@@ -45,7 +45,8 @@ def bench_adapters(seconds: float, peers: bool) -> dict[str, float | None]:
         `robosuite_fastest_vs_stock`, `dm_control_vs_stock` and `manipulation_vs_stock` (both `fast`), None where it is not installed.
     """
     result: dict[str, float | None] = {}
-    rounds = {name: [_round(name, cfg, seconds, peers) for _ in range(ROUNDS)] for name, cfg in CONFIGS.items()}
+    turns = ROUNDS if peers else 1
+    rounds = {name: [_round(name, cfg, seconds, peers) for _ in range(turns)] for name, cfg in CONFIGS.items()}
     for name, rates in rounds.items():
         result |= {
             f"{name}_{profile}_steps_per_s": statistics.median(r[profile] for r in rates) for profile in rates[0]

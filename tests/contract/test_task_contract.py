@@ -168,9 +168,10 @@ def test_the_expert_succeeds_gently(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*DEFAULTS, *(name for name in PEGS if name not in DEFAULTS)])
-def test_the_expert_succeeds_on_200_seeds(name):
+def test_the_expert_succeeds_on_100_more_seeds(name):
+    """Of 1,000 by `robolearn bench tasks`."""
     env, task = make_task_env(name)
-    assert sum(play(env, task, 1000 + seed).success for seed in range(200)) >= 190
+    assert sum(play(env, task, 1000 + seed).success for seed in range(100)) >= 95
 
 
 @pytest.mark.parametrize("name", DEFAULTS)

@@ -62,6 +62,7 @@ def pose(x: float, seq: int) -> RobotCommand:
 def test_who_has_lost_an_arm_learns_of_it_and_gets_it_back_once_it_is_free(pair):
     alice, bob = pair
     mine, theirs = RemoteRobot(alice, "arm").__enter__(), RemoteRobot(bob, "arm")
+    bob.wait_for_states()
     assert (mine.state().faults, theirs.state().faults) == ((), ())
     time.sleep(LAPSED_S)
     assert mine.state().faults == (), "nobody has taken it"
