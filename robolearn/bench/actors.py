@@ -140,15 +140,15 @@ class Split:
                 )
             time.sleep(0.01)
 
-    def wait(self) -> None:
-        """Wait until the learner has finished, and then the actors.
+    def wait(self, patience_s: float = PATIENCE_S) -> None:
+        """Wait until the learner has finished, and then the actors, each for `patience_s` at most.
 
         Raises:
             RobolearnError: If that takes too long, or one of them fails.
         """
         for who in self.names:
             try:
-                status = self.processes[who].wait(PATIENCE_S)
+                status = self.processes[who].wait(patience_s)
             except subprocess.TimeoutExpired:
                 status = None
             if status != 0:

@@ -32,6 +32,8 @@ CONFIG = (
     "evaluation.episodes=0",
     "evaluation.videos=0",
 )
+PATIENCE_S = 600.0
+"""With a learner; on a machine that is slow today its updates alone take minutes."""
 SETTLED = 0.2
 """Share of the updates that are left out at the beginning."""
 
@@ -63,7 +65,7 @@ def _round() -> dict[str, float]:
             _pin(twin.popen.pid, others)
             for who, core in zip(split.names, (mine, others), strict=True):
                 _pin(split.start(who), core)
-            split.wait()
+            split.wait(PATIENCE_S)
             learner = _updates_per_s(split.run / "metrics.jsonl")
             actor = split.summary("left")
         single = start(["train", *CONFIG, f"root={folder}", "name=single"])

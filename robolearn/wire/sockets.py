@@ -25,7 +25,10 @@ from robolearn.wire.codec import MAX_ARRAYS, MAX_MESSAGE
 from robolearn.wire.keys import KeyPair, load_public, load_secret
 
 QUEUE = 64
-"""Messages that wait on either side of a reliable socket."""
+"""Messages that wait to be sent on a reliable socket; beyond them `sent` says no."""
+UNLIMITED = 0
+"""Messages that wait to be received. Beyond a limit libzmq 4.3.5 stops reading a connection, and if its other end then goes, a heartbeat fails an
+assertion that ends this process (libzmq issues 4364, 4841). Clients of ours have little on its way: some commands, or a `LinkConfig.window` of steps."""
 BACKLOG = 16
 """Messages that a publisher keeps for a listener whose machine is stuck; beyond them it drops the newest."""
 BEAT_MS, SILENCE_MS = 500, 2_000
@@ -143,9 +146,9 @@ class Sockets:
         if kind == zmq.ROUTER:
             socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
             socket.setsockopt(zmq.ROUTER_MANDATORY, 1)  # `sent` says that a client has gone
+        socket.setsockopt(zmq.RCVHWM, UNLIMITED)
         if kind in (zmq.ROUTER, zmq.DEALER):
             socket.setsockopt(zmq.SNDHWM, QUEUE)
-            socket.setsockopt(zmq.RCVHWM, QUEUE)
         elif kind == zmq.PUB:
             socket.setsockopt(zmq.SNDHWM, BACKLOG)
         self._open[:] = [*(other for other in self._open if not other.closed), socket]

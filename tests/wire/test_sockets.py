@@ -5,6 +5,8 @@ import gc
 import os
 import select
 import socket
+import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -89,6 +91,37 @@ def test_a_listener_whose_line_went_dead_in_silence_connects_anew():
         assert wait(lambda: tell.send(b"after") or (listen.poll(10) and take_newest(listen) == b"after"), 6.0)
         assert len(line.lines) == 2
         line.close()
+
+
+BUSY = """
+import sys
+from robolearn.wire.sockets import Sockets, bound_to
+with Sockets() as sockets:
+    hear = sockets.answer("tcp://127.0.0.1:*")
+    print(bound_to(hear), flush=True)
+    sys.stdin.readline()
+    print(hear.poll(0))
+"""
+"""Binds a socket, and does not look at it until it is told to."""
+
+
+def test_who_floods_a_busy_server_and_goes_away_does_it_no_harm():
+    with (
+        subprocess.Popen(
+            [sys.executable, "-c", BUSY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as busy,
+        zmq.Context() as context,
+    ):
+        flood = context.socket(zmq.DEALER)
+        flood.linger = flood.sndhwm = 0
+        flood.connect(busy.stdout.readline().strip())
+        for _ in range(20_000):
+            flood.send(bytes(1_000))
+        time.sleep(0.5)
+        flood.close()
+        time.sleep(1.5)  # some heartbeats
+        assert busy.communicate("\n") == ("1\n", None)
+        assert busy.returncode == 0
 
 
 def test_sockets_that_were_closed_are_forgotten():
