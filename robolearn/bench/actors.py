@@ -48,11 +48,12 @@ LEARNING = (
     "agent.updates_per_step=1",
     "agent.encoder.refresh_at=[]",
 )
-PATIENCE_S = 120.0
+PATIENCE_S, FINISH_S = 120.0, 600.0
+"""For anything that goes on, and for a learner that has all its steps yet to learn from, on a machine that is slow today."""
 STEPS_BETWEEN = (5, 40)
 """Steps that the actor gets done between two kills."""
-STEPS_A_KILL = 150
-"""That a learner is to take in: while one actor gets its steps done, the other, which is simulated, does more."""
+STEPS_A_KILL = 500
+"""That a learner is to take in: while one actor gets its steps done, the other, which is simulated, does many more on a fast machine."""
 STEP_BYTES = 25_000
 """Of a step in the log, most of them pictures."""
 PLAIN = (
@@ -245,7 +246,7 @@ def bench_actors(kills: int = 20, seed: int = 0) -> dict[str, object]:
         ) as split,
     ):
         killed = _kill_often(split, kills, rng)
-        split.wait()
+        split.wait(FINISH_S)
         result = split.result()
         actors = {name: _of_actor(split, name) for name in split.names[1:]}
     promised = promised_updates(int(result["env_steps"]))

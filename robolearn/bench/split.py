@@ -10,7 +10,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from robolearn.bench.actors import Split
+from robolearn.bench.actors import FINISH_S, Split
 from robolearn.bench.deploy import addresses, start
 from robolearn.bench.processes import BINDS, VERBS, Process
 from robolearn.core.errors import RobolearnError
@@ -32,8 +32,6 @@ CONFIG = (
     "evaluation.episodes=0",
     "evaluation.videos=0",
 )
-PATIENCE_S = 600.0
-"""With a learner; on a machine that is slow today its updates alone take minutes."""
 SETTLED = 0.2
 """Share of the updates that are left out at the beginning."""
 
@@ -65,7 +63,7 @@ def _round() -> dict[str, float]:
             _pin(twin.popen.pid, others)
             for who, core in zip(split.names, (mine, others), strict=True):
                 _pin(split.start(who), core)
-            split.wait(PATIENCE_S)
+            split.wait(FINISH_S)
             learner = _updates_per_s(split.run / "metrics.jsonl")
             actor = split.summary("left")
         single = start(["train", *CONFIG, f"root={folder}", "name=single"])

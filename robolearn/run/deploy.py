@@ -63,7 +63,7 @@ def deploy(
     Returns:
         What `Evaluation.summary` does; `steps`, `late` (steps that came after their time), `late_max_ms`; `act_p50_ms`,
         `act_p95_ms` (the policy alone); for every arm and camera the age of what was observed, `age/<source>_p95_ms`;
-        `faults`, the number of episodes that a fault ended, and `intervened`, that of steps in which a person had taken over; `refused`, 1 if
+        `faults`, the number of episodes that a fault ended, which is logged, and `intervened`, that of steps in which a person had taken over; `refused`, 1 if
         a reset was, by a fault that is then logged, and the episodes after it were not run.
 
     Raises:
@@ -80,8 +80,10 @@ def deploy(
             _log.error("episode %d and those after it were not run: %s", index, error)
             refused = 1
             break
-        rows, faulty = _episode(policy, env, obs, timing)
-        faults += faulty
+        rows, found = _episode(policy, env, obs, timing)
+        if found:
+            _log.warning("episode %d ended by a fault: %s", index, ", ".join(found))
+            faults += 1
         total = sum(row.rewards["task"] for row in rows[:-1])
         end = EpisodeEnd(
             row=0,
@@ -105,8 +107,8 @@ def deploy(
     }
 
 
-def _episode(policy: Policy[Any], env: gym.Env[Any, Any], obs: Obs, timing: Timing) -> tuple[Rows, bool]:
-    """Return the rows of the episode that begins with `obs`, and whether a fault ended it."""
+def _episode(policy: Policy[Any], env: gym.Env[Any, Any], obs: Obs, timing: Timing) -> tuple[Rows, tuple[str, ...]]:
+    """Return the rows of the episode that begins with `obs`, and the faults that ended it."""
     walker = Walker(env, policy, Mode.EXPLOIT, spawn(0))
     rows: Rows = []
     while True:
@@ -131,4 +133,4 @@ def _episode(policy: Policy[Any], env: gym.Env[Any, Any], obs: Obs, timing: Timi
         rows.append(row)
         obs = step.obs
         if step.over:
-            return [*rows, last_step(row, obs, terminated=step.ended)], bool(step.info.get("faults"))
+            return [*rows, last_step(row, obs, terminated=step.ended)], tuple(step.info.get("faults", ()))

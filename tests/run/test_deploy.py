@@ -42,7 +42,8 @@ def test_a_reset_that_a_fault_refuses_ends_a_deployment_with_what_it_has_done(ca
     summary, ends = push(range(20, 25))
     assert [end.length for end in ends] == [4, 1]
     assert (summary["episodes"], summary["steps"], summary["faults"], summary["refused"]) == (2, 5.0, 1.0, 1.0)
-    (said,) = [record.getMessage() for record in caplog.records if record.name == "robolearn.run.deploy"]
+    ended, said = [record.getMessage() for record in caplog.records if record.name == "robolearn.run.deploy"]
+    assert ended == "episode 1 ended by a fault: arm.force, arm.torque"
     assert said.startswith("episode 2 and those after it were not run")
     assert "force" in said
     assert "robolearn clear" in said
