@@ -85,13 +85,13 @@ class Bounds:
     steps: tuple[int, int]
     """Least and largest median length of an episode at 10 Hz."""
     episodes: int = 30
-    of_variants: int = 30
+    of_variants: int = 12
     """Episodes where the config is not the default."""
     penetration_m: float = 0.0015
 
 
 BOUNDS = {
-    "reach": Bounds((3, 15), episodes=40, of_variants=40),
+    "reach": Bounds((3, 15), episodes=40),
     "pick_cube": Bounds((10, 30)),
     "push": Bounds((10, 35)),
     "slide": Bounds((10, 30)),
@@ -99,7 +99,7 @@ BOUNDS = {
     "stack": Bounds((10, 45), of_variants=10),
     "drawer": Bounds((10, 25)),
     "lever": Bounds((10, 30)),
-    "peg": Bounds((10, 40), episodes=12, of_variants=12, penetration_m=0.0006),
+    "peg": Bounds((10, 40), episodes=12, penetration_m=0.0006),
     "lift": Bounds((10, 40), episodes=20, penetration_m=0.0025),
     "handover": Bounds((10, 60), episodes=20, penetration_m=0.0025),
     "stow": Bounds((40, 90), episodes=12, of_variants=6),
@@ -168,10 +168,10 @@ def test_the_expert_succeeds_gently(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*DEFAULTS, *(name for name in PEGS if name not in DEFAULTS)])
-def test_the_expert_succeeds_on_100_more_seeds(name):
-    """Of 1,000 by `robolearn bench tasks`."""
+def test_the_expert_succeeds_on_60_more_seeds(name):
+    """`robolearn bench tasks` plays 1,000."""
     env, task = make_task_env(name)
-    assert sum(play(env, task, 1000 + seed).success for seed in range(100)) >= 95
+    assert sum(play(env, task, 1000 + seed).success for seed in range(60)) >= 57
 
 
 @pytest.mark.parametrize("name", DEFAULTS)
