@@ -63,8 +63,8 @@ def deploy(
     Returns:
         What `Evaluation.summary` does; `steps`, `late` (steps that came after their time), `late_max_ms`; `act_p50_ms`,
         `act_p95_ms` (the policy alone); for every arm and camera the age of what was observed, `age/<source>_p95_ms`;
-        `faults`, the number of episodes that a fault ended, which is logged, and `intervened`, that of steps in which a person had taken over; `refused`, 1 if
-        a reset was, by a fault that is then logged, and the episodes after it were not run.
+        `faults`, the number of episodes that a fault ended, and `intervened`, that of steps in which a person had
+        taken over; `refused`, 1 if a reset was, and the episodes after it were not run. Faults are logged by name.
 
     Raises:
         DriverError: If the first reset is refused.
