@@ -34,6 +34,8 @@ EARLY = (f"rate_hz={1.2 * RATE_HZ}", "server.desk.apart=0.5")
 ARM = "arm"
 SWING = 0.05
 """rad that the arm moves to and fro."""
+TICK_S = 0.01
+"""Of a server; a turn begins at any moment of one, since whoever keeps a pace of his own meets all turns of a run at the same."""
 IDLE_PINGS = 500
 OBSERVATIONS = 60
 ANSWER_S = 2.0
@@ -137,7 +139,7 @@ def _idle(echo: str) -> list[float]:
 
 def _turns(robots: list[RemoteRobot], cameras: list[RemoteCamera], echo: str, seconds: float) -> Trips:
     trips, pace, end = Trips(), WallClock(1.0 / RATE_HZ), perf_counter() + seconds
-    seq = 0
+    rng, seq = np.random.default_rng(0), 0
     with Sockets() as sockets:
         socket = sockets.ask(echo)
         _answer(socket, b"x")
@@ -148,6 +150,7 @@ def _turns(robots: list[RemoteRobot], cameras: list[RemoteCamera], echo: str, se
         ]
         while perf_counter() < end:
             seq += 1
+            sleep(rng.uniform(0.0, TICK_S))
             for turn in range(3):  # who comes first after a pause pays for it
                 measured[(seq + turn) % 3](seq)
             for camera in cameras:
