@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,8 +30,7 @@ _SIZES = {
 _CARTESIAN = {ActionKind.TRANSLATION_DELTA, ActionKind.ROTATION_DELTA, ActionKind.YAW_DELTA}
 
 
-@dataclass(kw_only=True, slots=True, frozen=True)
-class SetPoint:
+class SetPoint(msgspec.Struct, frozen=True, kw_only=True):
     """Where one arm is told to be; the reference of the next delta."""
 
     mode: CommandMode

@@ -33,7 +33,9 @@ class Path:
     def __init__(self, period_s: float, ramp_s: float) -> None:
         self._period_s, self._ramp_s = period_s, ramp_s
         self._command: RobotCommand | None = None
-        self._start, self._begun_s = np.zeros(0), 0.0
+        self._start: list[float] = []
+        self._goal: list[float] = []  # plain floats: for seven numbers they are several times faster than arrays
+        self._begun_s = 0.0
 
     def follow(self, command: RobotCommand, measured: Vector, now_s: float) -> None:
         """Set off for a command.
@@ -44,10 +46,10 @@ class Path:
                 such a path already.
             now_s: On the clock of `at`.
         """
-        before = self.at(now_s)
+        before = self._command
         going_on = before is not None and before.mode is command.mode and command.mode not in VELOCITIES
-        self._start = before.target if going_on and before is not None else measured.copy()
-        self._command, self._begun_s = command, now_s
+        self._start = self._place(command.mode, now_s) if going_on else measured.tolist()
+        self._command, self._goal, self._begun_s = command, command.target.tolist(), now_s
 
     def leave(self) -> None:
         """Forget the command: there is nothing more to follow."""
@@ -58,19 +60,18 @@ class Path:
         command = self._command
         if command is None:
             return None
-        passed_s = max(now_s - self._begun_s, 0.0)
-        if command.mode in VELOCITIES:
-            late_s = passed_s - command.valid_for_s
-            share = 1.0 if late_s <= 0.0 else max(1.0 - late_s / self._ramp_s, 0.0)
-            return Reference(command.mode, share * command.target) if share > 0.0 else None
-        share = min(passed_s / self._period_s, 1.0)
-        return Reference(command.mode, _between(command.mode, self._start, command.target, share))
+        if command.mode not in VELOCITIES:
+            return Reference(command.mode, np.array(self._place(command.mode, now_s)))
+        late_s = max(now_s - self._begun_s, 0.0) - command.valid_for_s
+        share = 1.0 if late_s <= 0.0 else max(1.0 - late_s / self._ramp_s, 0.0)
+        return Reference(command.mode, share * command.target) if share > 0.0 else None
 
-
-def _between(mode: CommandMode, start: Vector, target: Vector, share: float) -> Vector:
-    """Return the place at a share of the way; orientations turn evenly about one axis."""
-    if mode is CommandMode.JOINT_POSITION:
-        return start + share * (target - start)
-    turn = rotation_error(quat_normalize(target[3:]), start[3:])
-    quat_wxyz = quat_normalize(quat_multiply(quat_from_rotvec(share * turn), start[3:]))
-    return np.concatenate([start[:3] + share * (target[:3] - start[:3]), quat_wxyz])
+    def _place(self, mode: CommandMode, now_s: float) -> list[float]:
+        """Return how far it has got on the way to a place; orientations turn evenly about one axis."""
+        share = min(max(now_s - self._begun_s, 0.0) / self._period_s, 1.0)
+        place = [start + share * (goal - start) for start, goal in zip(self._start, self._goal, strict=True)]
+        if mode is CommandMode.POSE:
+            start_wxyz = np.array(self._start[3:])
+            turn = rotation_error(quat_normalize(np.array(self._goal[3:])), start_wxyz)
+            place[3:] = quat_normalize(quat_multiply(quat_from_rotvec(share * turn), start_wxyz)).tolist()
+        return place

@@ -4,11 +4,11 @@ import abc
 import logging
 import math
 import threading
-from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from robolearn.core.clock import WallClock

@@ -3,12 +3,12 @@
 import itertools
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self, TypeVar
 
 import numpy as np
-from msgspec.structs import replace as replaced
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from robolearn.core.errors import CommandTimeoutError, ConfigError, DriverError, WireError, nearest
@@ -34,7 +34,7 @@ from robolearn.wire.messages import (
     Stop,
     Welcome,
 )
-from robolearn.wire.sockets import HandshakeWatch, SecurityConfig, Sockets, reached, sent, take_newest
+from robolearn.wire.sockets import HandshakeWatch, SecurityConfig, Sockets, reached, sent, take_newest, wait_for_any
 from robolearn.wire.states import at, from_message
 
 AnswerT = TypeVar("AnswerT")
@@ -114,8 +114,8 @@ class BridgeClient:
         answer = self.request(lambda number: Hello(id=number, protocol=PROTOCOL, client=self.cfg.name))
         welcome = _expect(answer, Welcome)
         server = self.cfg.commands
-        cameras = {name: replaced(at, endpoint=reached(at.endpoint, server)) for name, at in welcome.cameras.items()}
-        self.welcome = replaced(welcome, cameras=cameras)
+        cameras = {name: replace(at, endpoint=reached(at.endpoint, server)) for name, at in welcome.cameras.items()}
+        self.welcome = replace(welcome, cameras=cameras)
         self._compare_clocks()
         return self.welcome
 
@@ -209,7 +209,7 @@ class BridgeClient:
             states = self.states()
             if states is not None and states.session == self.welcome.session and wanted(states):
                 return states
-            self._listen.poll(10)
+            wait_for_any([self._listen], 0.01)
         fix = "is this the address of the states?"
         raise CommandTimeoutError(self.cfg.states, expected="states of the robot", got="none", fix=fix)
 

@@ -8,7 +8,6 @@ from collections import Counter, deque
 from dataclasses import dataclass
 
 import numpy as np
-from msgspec.structs import replace
 
 from robolearn.core.errors import ConfigError, DriverError, RobolearnError, SpecError
 from robolearn.core.geometry import Vector
@@ -296,22 +295,24 @@ class ArmDesk:
         """Return the newest state, with what the desk knows."""
         now_ns = self._clock.now_ns()
         age_s = math.inf if self._accepted_ns is None else (now_ns - self._accepted_ns) * 1e-9
-        state = self.robot.state()
+        state, held = self.robot.state(), self._lease
         while self._past and state.stamp_ns - self._past[0].stamp_ns > PAST_NS:
             self._past.popleft()
         message = to_message(
             state,
-            holder="" if self._lease is None else self._lease.name,
+            holder="" if held is None else held.name,
+            lease=None if held is None else held.number,
+            faults=self.faults,
             stopped_by=self._stopped_by,
             command_seq=self._accepted_seq,
             command_age_s=age_s,
             accepted=self._accepted,
             rejected=dict(self._rejected),
-            past=list(self._past),
+            past=self._past,
         )
         if not self._past or state.stamp_ns - self._past[-1].stamp_ns >= PAST_NS // MOST_PAST:
             self._past.append(to_past(state))
-        return replace(message, lease=None if self._lease is None else self._lease.number, faults=list(self.faults))
+        return message
 
     def _refusal(self, client: bytes, command: Command, now_ns: int) -> str:
         held, age_s = self._lease, (now_ns - command.sent_ns) * 1e-9

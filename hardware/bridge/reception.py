@@ -107,7 +107,7 @@ class Reception:
 
         Whoever asks for a stop goes first, and what would have moved the arm before that is refused.
         """
-        heard = list(self._decoded(messages))
+        heard, commanded = self._decoded(messages), False
         stops = {message.arm: at for at, (_, message) in enumerate(heard) if isinstance(message, Stop)}
         answers: list[Answer] = []
         if stops:
@@ -119,23 +119,26 @@ class Reception:
             if not isinstance(message, Stop):
                 overtaken = bool(stops) and at < _stopped_at(message, stops)
                 answers += self._answered(client, message, overtaken=overtaken)
-        return answers, any(isinstance(message, Command) for _, message in heard)
+                commanded |= isinstance(message, Command)
+        return answers, commanded
 
     def _answered(self, client: bytes, message: FromClient, *, overtaken: bool = False) -> list[Answer]:
         answer = self._do(client, message, overtaken=overtaken)
         return [] if answer is None else [(client, answer)]
 
-    def _decoded(self, messages: Sequence[Sequence[bytes]]) -> Iterator[tuple[bytes, FromClient]]:
-        """Yield what is understood, and count what is not."""
+    def _decoded(self, messages: Sequence[Sequence[bytes]]) -> list[tuple[bytes, FromClient]]:
+        """Return what is understood, and count what is not."""
+        understood: list[tuple[bytes, FromClient]] = []
         for frames in messages:
             try:
                 if len(frames) != 2:
                     raise WireError("message from a client", expected="one frame", got=f"{len(frames) - 1}")
-                yield frames[0], self._decode(frames[1])
+                understood.append((frames[0], self._decode(frames[1])))
             except WireError as error:
                 self.damaged += 1
                 if self.damaged & (self.damaged - 1) == 0:  # 1st, 2nd, 4th, 8th ...: a flood must not fill the log
                     _log.warning("%s (%d so far)", error, self.damaged)
+        return understood
 
     def tick(self) -> list[Answer]:
         """Do what time brings; return answers to what has been done by now."""

@@ -1,6 +1,5 @@
 """What goes to and comes from a robot arm and a camera: commands, states, frames and their specs, all in SI units."""
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 
 import msgspec
@@ -23,8 +22,7 @@ class CommandMode(StrEnum):
     """(n,) rad/s."""
 
 
-@dataclass(kw_only=True, slots=True, frozen=True)
-class RobotCommand:
+class RobotCommand(msgspec.Struct, frozen=True, kw_only=True):
     """A set-point for one arm."""
 
     mode: CommandMode
@@ -37,8 +35,7 @@ class RobotCommand:
     """Counts up with every command of one sender; the state echoes the last accepted one."""
 
 
-@dataclass(kw_only=True, slots=True, frozen=True)
-class Applied:
+class Applied(msgspec.Struct, frozen=True, kw_only=True):
     """The set-point that the supervisor accepted, which may differ from the one that was asked for."""
 
     seq: int
@@ -50,8 +47,7 @@ class Applied:
     """Names of the limits that changed the target, in the order in which they were applied."""
 
 
-@dataclass(kw_only=True, slots=True, frozen=True)
-class RobotState:
+class RobotState(msgspec.Struct, frozen=True, kw_only=True):
     """A snapshot of one arm. Fields that its `RobotSpec` does not list under `senses` may be None."""
 
     stamp_ns: int
@@ -103,8 +99,7 @@ class RobotSpec(msgspec.Struct, frozen=True, kw_only=True):
     """rad; a reset is over once every joint is as near as this to where it should be, and at rest."""
 
 
-@dataclass(kw_only=True, slots=True, frozen=True)
-class CameraSpec:
+class CameraSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What a camera delivers."""
 
     name: str
@@ -113,12 +108,11 @@ class CameraSpec:
     rate_hz: float
 
 
-@dataclass(kw_only=True, slots=True, frozen=True)
-class Frame:
+class Frame(msgspec.Struct, frozen=True, kw_only=True):
     """One image with the time it was taken."""
 
     pixels: NDArray[np.uint8]
     """(H, W, 3) RGB."""
     stamp_ns: int
     clock_id: str
-    seq: int = field(default=0)
+    seq: int = 0

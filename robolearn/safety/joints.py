@@ -30,18 +30,18 @@ _MARGIN_M = 0.03
 class JointState:
     """The motion of the accepted joint set-points, each (n,)."""
 
-    q: Vector
-    dq: Vector
+    q: Numbers
+    dq: Numbers
 
     def to_array(self) -> Vector:
         """Return (2n,): positions, velocities."""
-        return np.concatenate([self.q, self.dq])
+        return np.array([*self.q, *self.dq])
 
     @classmethod
     def from_array(cls, array: Vector) -> "JointState":
         """Build from what `to_array` returned."""
         q, dq = np.split(array, 2)
-        return cls(q.copy(), dq.copy())
+        return cls(q.tolist(), dq.tolist())
 
 
 class JointLimiter:
@@ -64,7 +64,7 @@ class JointLimiter:
 
     def anchor(self, q: Vector, dq: Vector | None = None) -> JointState:
         """Return the state at a configuration (n,), and with joint speeds (n,); at rest without them."""
-        return JointState(q.copy(), np.zeros_like(q) if dq is None else dq.copy())
+        return JointState(q.tolist(), [0.0] * len(q) if dq is None else dq.tolist())
 
     def position(
         self, state: JointState, target: Vector, q: Vector, dt: float, towards: Vector | None = None
@@ -83,16 +83,16 @@ class JointLimiter:
             The next state, the admissible target (n,), and the names of the limits that changed it.
         """
         allowed = _INSIDE if towards is None else [by + _MARGIN_M for by in self._outside(towards.tolist())]
-        start, asked = state.q.tolist(), target.tolist()
-        if (free := self._free(start, asked, state.dq.tolist(), q.tolist(), dt, allowed)) is not None:
-            return JointState(np.array(asked), np.array(free)), target, ()
+        start, asked, measured = state.q, target.tolist(), q.tolist()
+        if (free := self._free(start, asked, state.dq, measured, dt, allowed)) is not None:
+            return JointState(asked, free), target, ()
         low, high = list(map(min, self._low, start)), list(map(max, self._high, start))
         wanted = _clamped(asked, low, high)
         names: tuple[str, ...] = () if wanted == asked else ("joint_limit",)
         dq, changed = self._velocity(
             [(w - s) / dt for w, s in zip(wanted, start, strict=True)],
             start,
-            state.dq.tolist(),
+            state.dq,
             dt,
             allowed=allowed,
             slides=towards is not None,
@@ -100,26 +100,23 @@ class JointLimiter:
         moved = [s + dt * v for s, v in zip(start, dq, strict=True)]
         reached = _clamped(moved, low, high) if changed else wanted
         names += changed
-        measured = q.tolist()
         led = _clamped(reached, [m - self._error for m in measured], [m + self._error for m in measured])
         if any(abs(r - m) > self._error * SLACK for r, m in zip(reached, measured, strict=True)):
             dq = [v if at == r else 0.0 for v, at, r in zip(dq, led, reached, strict=True)]
-            place = np.array(led)
-            return JointState(place, np.array(dq)), place, (*names, "joint_error")
-        place = np.array(reached)
-        return JointState(place, np.array(dq)), (place if names else target), names
+            return JointState(led, dq), np.array(led), (*names, "joint_error")
+        return JointState(reached, dq), (np.array(reached) if names else target), names
 
     def velocity(
         self, state: JointState, target: Vector, q: Vector, measured_dq: Vector, dt: float
     ) -> tuple[JointState, Vector, tuple[str, ...]]:
         """Project target velocities (n,) from the measured configuration and speeds on; returns as `position`."""
-        dq, names = self._velocity(target.tolist(), q.tolist(), state.dq.tolist(), dt, measured_dq.tolist())
-        accepted = np.array(dq)
-        return JointState(q.copy(), accepted), (accepted if names else target), names
+        at = q.tolist()
+        dq, names = self._velocity(target.tolist(), at, state.dq, dt, measured_dq.tolist())
+        return JointState(at, dq), (np.array(dq) if names else target), names
 
     def lasts_s(self, state: JointState, valid_for_s: float, dt: float) -> float:
         """Return for how long, in steps of `dt` s, joint velocities can go on until a stop would end out of a joint's range, or of the box."""
-        q, dq = state.q.tolist(), state.dq.tolist()
+        q, dq = state.q, state.dq
         low, high = list(map(min, self._low, q)), list(map(max, self._high, q))
         outside, lasts = self._outside(q), min(dt, valid_for_s)
         while lasts < valid_for_s:

@@ -44,6 +44,8 @@ _REFUSED = zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 _BROKEN_OFF = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 """Said of a server that does not like a key, and of one that died meanwhile."""
 _MET = zmq.EVENT_HANDSHAKE_SUCCEEDED
+_READABLE = int(zmq.POLLIN)
+"""A plain number: the operators of flags are written in Python."""
 PATIENCE = 3
 """Handshakes in a row that are broken off before that is called a refusal."""
 
@@ -251,7 +253,10 @@ def viewed(socket: Socket) -> list[memoryview] | None:
 def sent(socket: Socket, *frames: bytes) -> bool:
     """Send one message if it can be sent at once; return whether it was. Large frames are not copied."""
     try:
-        socket.send_multipart(frames, zmq.NOBLOCK, copy=sum(map(len, frames)) < LARGE)
+        copy = sum(map(len, frames)) < LARGE
+        for frame in frames[:-1]:
+            socket.send(frame, zmq.NOBLOCK | zmq.SNDMORE, copy)
+        socket.send(frames[-1], zmq.NOBLOCK, copy)
     except zmq.ZMQError as error:
         if error.errno not in (zmq.EAGAIN, zmq.EHOSTUNREACH):
             raise
@@ -270,7 +275,7 @@ def wait_for_any(sockets: Sequence[Socket], wait_s: float) -> None:
 
 
 def _has_message(socket: Socket) -> bool:
-    return bool(_option(socket, zmq.EVENTS) & zmq.POLLIN)
+    return bool(_option(socket, zmq.EVENTS) & _READABLE)
 
 
 def _option(socket: Socket, option: int) -> int:
@@ -282,7 +287,7 @@ def _option(socket: Socket, option: int) -> int:
 def take_newest(socket: Socket) -> memoryview | None:
     """Return a view of the newest message of a publisher, or None if none came since the last call; never blocks."""
     newest: memoryview | None = None
-    while (frames := viewed(socket)) is not None:
+    while (frames := viewed(socket)) is not None:  # beside the newest, libzmq may hold one that it has looked at
         newest = frames[-1]
     return newest
 

@@ -1,10 +1,9 @@
 """Robot states and commands as messages, and back."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
-from msgspec.structs import replace as replace_stamp
+from msgspec.structs import replace
 
 from robolearn.core.geometry import Pose, Vector, quat_slerp
 from robolearn.core.robot import Applied, RobotCommand, RobotState
@@ -21,8 +20,10 @@ def to_message(
     accepted: int,
     rejected: dict[str, int],
     past: Sequence[Past],
+    lease: int | None,
+    faults: Sequence[str],
 ) -> ArmState:
-    """Return a state with what the server knows beside it."""
+    """Return a state with what the server knows beside it; `faults` are all that are latched, the state's own among them."""
     applied, pose = state.applied, state.pose_tool_in_base
     return ArmState(
         stamp_ns=state.stamp_ns,
@@ -33,7 +34,7 @@ def to_message(
         wrench=_listed(state.wrench),
         gripper=state.gripper,
         gripper_speed=state.gripper_speed,
-        faults=list(state.faults),
+        faults=list(faults),
         applied=None
         if applied is None
         else AppliedSetPoint(
@@ -45,6 +46,7 @@ def to_message(
             clipped=list(applied.clipped),
         ),
         holder=holder,
+        lease=lease,
         stopped_by=stopped_by,
         command_seq=command_seq,
         command_age_s=command_age_s,
@@ -96,7 +98,7 @@ def at(state: RobotState, past: Sequence[Past], stamp_ns: int, offset_ns: int = 
         stamp_ns: When.
         offset_ns: By how much the clock of `past` is ahead.
     """
-    known = [*(replace_stamp(p, stamp_ns=p.stamp_ns - offset_ns) for p in past), to_past(state)]
+    known = [*(replace(p, stamp_ns=p.stamp_ns - offset_ns) for p in past), to_past(state)]
     later = next((p for p in known if p.stamp_ns >= stamp_ns), known[-1])
     before = next((p for p in reversed(known) if p.stamp_ns <= stamp_ns), known[0])
     apart_ns = later.stamp_ns - before.stamp_ns

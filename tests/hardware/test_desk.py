@@ -1,11 +1,9 @@
 """The desk in front of an arm: who may command, what still counts, and what happens when nothing comes."""
 
-import dataclasses
-
-import msgspec
 import numpy as np
 import pytest
 from fakes import DOWN, FakeArm, ManualClock
+from msgspec.structs import replace
 
 from robolearn.core.errors import DriverError, SpecError
 from robolearn.core.robot import CommandMode
@@ -46,7 +44,7 @@ class Rig:
             gripper=None,
             valid_for_s=0.5,
         )
-        return self.desk.command(client, msgspec.structs.replace(command, **changes))
+        return self.desk.command(client, replace(command, **changes))
 
     def pass_time(self, seconds: float, step: float = 0.01) -> None:
         for _ in range(round(seconds / step)):
@@ -231,7 +229,7 @@ class Sagging(FakeArm):
     """Hangs 0.02 rad below where it should be."""
 
     def state(self):
-        return dataclasses.replace(super().state(), q=self.q - [0.0, 0.0, 0.02])
+        return replace(super().state(), q=self.q - [0.0, 0.0, 0.02])
 
 
 class Swinging(FakeArm):
@@ -241,12 +239,12 @@ class Swinging(FakeArm):
 
     def state(self):
         swing = 0.0 if self.held else 0.004 * (-1.0) ** (self._clock.now_ns() // 100_000_000)
-        return dataclasses.replace(super().state(), q=np.add(self.q, [0.0, 0.0, swing]))
+        return replace(super().state(), q=np.add(self.q, [0.0, 0.0, swing]))
 
 
 @pytest.mark.parametrize(("tolerance", "ends"), [(0.005, FAULT), (0.05, "")])
 def test_a_reset_is_over_within_the_tolerance_of_the_arm(monkeypatch, tolerance, ends):
-    spec = msgspec.structs.replace(FakeArm(ManualClock()).spec, reset_tolerance=tolerance)
+    spec = replace(FakeArm(ManualClock()).spec, reset_tolerance=tolerance)
     monkeypatch.setattr(Sagging, "spec", spec)
     rig = Rig(Sagging)
     rig.desk.reset(np.add(spec.q_home, [0.2, 0.0, 0.0]))

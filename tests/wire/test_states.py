@@ -35,6 +35,8 @@ def state(ms: int, x: float) -> RobotState:
 def test_a_state_survives_the_way_and_comes_on_the_clock_of_here():
     desk = {
         "holder": "me",
+        "lease": 7,
+        "faults": ["asked"],
         "stopped_by": "",
         "command_seq": 3,
         "command_age_s": 0.1,
@@ -45,6 +47,7 @@ def test_a_state_survives_the_way_and_comes_on_the_clock_of_here():
     decode: Decoder[ArmState] = Decoder(ArmState, "state")
     back = from_message(decode(encode(message)), "monotonic", offset_ns=30 * MS)
     assert back.stamp_ns == 70 * MS
+    assert back.faults == ("asked",)
     assert np.array_equal(back.q, [0.5, 1.0])
     assert (back.applied.seq, back.applied.valid_for_s, back.applied.clipped) == (3, 0.5, ("speed",))
 
