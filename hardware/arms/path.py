@@ -33,8 +33,8 @@ class Path:
     def __init__(self, period_s: float, ramp_s: float) -> None:
         self._period_s, self._ramp_s = period_s, ramp_s
         self._command: RobotCommand | None = None
-        self._start: list[float] = []
-        self._goal: list[float] = []  # plain floats: for seven numbers they are several times faster than arrays
+        self._start: list[float] = []  # plain floats: for seven numbers they are several times faster than arrays
+        self._goal: list[float] = []
         self._begun_s = 0.0
 
     def follow(self, command: RobotCommand, measured: Vector, now_s: float) -> None:
@@ -67,7 +67,7 @@ class Path:
         return Reference(command.mode, share * command.target) if share > 0.0 else None
 
     def _place(self, mode: CommandMode, now_s: float) -> list[float]:
-        """Return how far it has got on the way to a place; orientations turn evenly about one axis."""
+        """Return where it is on the way to a place, (n,) rad or (7,) of a pose in base; orientations turn evenly about one axis."""
         share = min(max(now_s - self._begun_s, 0.0) / self._period_s, 1.0)
         place = [start + share * (goal - start) for start, goal in zip(self._start, self._goal, strict=True)]
         if mode is CommandMode.POSE:

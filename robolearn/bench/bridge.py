@@ -22,6 +22,7 @@ from robolearn.core.errors import CommandTimeoutError
 from robolearn.core.memory import keep_freed_memory, spare_what_stays
 from robolearn.core.robot import CommandMode, RobotCommand
 from robolearn.hardware.bridge.client import BridgeClient, ClientConfig, RemoteRobot
+from robolearn.hardware.bridge.server import ServerConfig
 from robolearn.hardware.cameras.client import RemoteCamera, RemoteCameraConfig
 from robolearn.wire.codec import MAX_ARRAYS
 from robolearn.wire.keys import make_keys
@@ -34,7 +35,7 @@ EARLY = (f"rate_hz={1.2 * RATE_HZ}", "server.desk.apart=0.5")
 ARM = "arm"
 SWING = 0.05
 """rad that the arm moves to and fro."""
-TICK_S = 0.01
+TICK_S = 1.0 / ServerConfig().rate_hz
 """Of a server; a turn begins at any moment of one, since whoever keeps a pace of his own meets all turns of a run at the same."""
 IDLE_PINGS = 500
 OBSERVATIONS = 60

@@ -28,10 +28,12 @@ _MARGIN_M = 0.03
 
 @dataclass(slots=True, frozen=True)
 class JointState:
-    """The motion of the accepted joint set-points, each (n,)."""
+    """The motion of the accepted joint set-points."""
 
     q: Numbers
+    """(n,) rad."""
     dq: Numbers
+    """(n,) rad/s."""
 
     def to_array(self) -> Vector:
         """Return (2n,): positions, velocities."""

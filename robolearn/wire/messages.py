@@ -201,7 +201,7 @@ class ArmState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     applied: AppliedSetPoint | None
     holder: str
     """Who may command; empty for nobody."""
-    lease: Seq | None = None
+    lease: Seq | None
     """By which they do, so that who had another one learns of it; of no use to anybody else, since commands count from its client only."""
     stopped_by: str
     """What brought the arm to rest, such as `watchdog`; empty while it follows commands."""

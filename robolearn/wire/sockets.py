@@ -253,10 +253,7 @@ def viewed(socket: Socket) -> list[memoryview] | None:
 def sent(socket: Socket, *frames: bytes) -> bool:
     """Send one message if it can be sent at once; return whether it was. Large frames are not copied."""
     try:
-        copy = sum(map(len, frames)) < LARGE
-        for frame in frames[:-1]:
-            socket.send(frame, zmq.NOBLOCK | zmq.SNDMORE, copy)
-        socket.send(frames[-1], zmq.NOBLOCK, copy)
+        socket.send_multipart(frames, zmq.NOBLOCK, copy=sum(map(len, frames)) < LARGE)
     except zmq.ZMQError as error:
         if error.errno not in (zmq.EAGAIN, zmq.EHOSTUNREACH):
             raise

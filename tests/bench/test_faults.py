@@ -65,6 +65,7 @@ def state(at_s, q, dq, x=0.5, stopped_by="", age_s=0.0):
         faults=[],
         applied=None if stopped_by else applied,
         holder="",
+        lease=None,
         stopped_by=stopped_by,
         command_seq=1,
         command_age_s=age_s,
